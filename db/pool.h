@@ -1,0 +1,103 @@
+#pragma once
+/* db/pool: a bounded set of PostgreSQL connections on one loop; one statement an operation.
+ *
+ * Use:     db_pool_new -> db_pool_submit ... -> db_pool_close (async) -> closed callback.
+ * Owns:    its connections and queued statements. Borrows the loop, which must outlive it.
+ * Thread:  loop thread only.
+ *
+ * A statement is prepared once a connection and runs in pipeline mode with parameters as text and
+ * results in binary. Reads are pipelined, each with a Sync of its own. Writes that queue behind a
+ * commit in flight go together as one transaction (statements up to one Sync); where the group
+ * fails each is run again alone, so that one caller's bad row never fails another's. A callback
+ * runs only after the commit of its statement.
+ *
+ * Write lanes: normally one group is in flight; a second connection takes the next group when the
+ * first has been in flight longer than `lane_ms`, so that one blocked row does not block all. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/slice.h"
+#include "db/error.h"
+
+struct db_pool;
+struct db_result;
+struct error;
+struct log;
+
+struct db_stmt {
+    const char *name; /* unique among all statements, e.g. "task_add"; also the prepared name */
+    const char *sql;  /* $1 … $n; casts give the types */
+    int param_count;  /* at most DB_PARAMS_MAX */
+    bool is_write;
+};
+#define DB_PARAMS_MAX 32
+
+/* A text parameter; ptr NULL is SQL null. A slice need not be NUL-terminated and must not hold
+ * NUL bytes. */
+typedef struct slice db_param;
+
+struct db_pool_options {
+    const char *conninfo;      /* libpq connection string or URI; borrowed for db_pool_new */
+    uint32_t size;             /* connections: 8 */
+    uint32_t queue_max;        /* statements waiting: 4,096 */
+    uint32_t group_max;        /* writes in one transaction: 64 */
+    uint32_t lane_ms;          /* 5 */
+    uint32_t statement_ms;     /* statement_timeout, and the longest wait in the queue: 10 s */
+    uint32_t reconnect_min_ms; /* backoff with jitter: 50 ms */
+    uint32_t reconnect_max_ms; /* 2 s */
+};
+extern const struct db_pool_options db_pool_options_default;
+
+/* Called once, never from inside db_pool_submit. status 0: `res` is borrowed until it returns.
+ * Otherwise status is a DB_E* code, `res` is NULL and `err` says more (for DB_EUNIQUE and
+ * DB_ECONSTRAINT err->field is the constraint's name). */
+typedef void (*db_result_fn)(void *ctx, int status, const struct db_result *res,
+                             const struct error *err);
+typedef void (*db_closed_fn)(void *ctx);
+
+/* Starts connecting in the background: 0 even when the server is down. */
+__attribute__((warn_unused_result)) int db_pool_new(uv_loop_t *loop,
+                                                    const struct db_pool_options *options,
+                                                    const struct log *log, struct db_pool **out,
+                                                    struct error *err);
+
+/* Names an operation for db_pool_cancel; 0 is none. */
+typedef uint64_t db_op_id;
+
+/* Queues one statement; its parameters are copied, `stmt` is borrowed for ever (static const).
+ * 0, or DB_EBUSY (queue full), DB_ECLOSED, DB_ENOMEM; on failure `fn` is not called. With no
+ * connection up the operation waits at most statement_ms and then ends with DB_EUNAVAILABLE. */
+__attribute__((warn_unused_result)) int
+db_pool_submit(struct db_pool *p, const struct db_stmt *stmt, const db_param *params,
+               db_result_fn fn, void *ctx, db_op_id *id, struct error *err);
+
+/* Gives up on an operation: one still in the queue ends with DB_ECANCELLED; a read in flight is
+ * left to end and its callback still runs; a write in flight runs to its end as usual. The
+ * callback always comes. Idempotent; an unknown id is ignored. */
+void db_pool_cancel(struct db_pool *p, db_op_id id);
+
+/* Ends: queued operations finish (at most `drain_ms`), then connections close, then `closed`. */
+void db_pool_close(struct db_pool *p, uint32_t drain_ms, db_closed_fn closed, void *ctx);
+
+struct db_pool_stats {
+    uint32_t connections_up, connections_busy, queued;
+    uint64_t statements, groups, group_retries, reconnects;
+};
+void db_pool_stats(const struct db_pool *p, struct db_pool_stats *out);
+/* True when at least one connection is up: readiness. */
+bool db_pool_is_ready(const struct db_pool *p);
+
+/* The result: rows and columns count from 0; columns are in the order of the statement's list. */
+int db_result_rows(const struct db_result *res);
+int db_result_columns(const struct db_result *res);
+bool db_result_is_null(const struct db_result *res, int row, int col);
+/* text, varchar, json (not jsonb: cast it), name. Null gives SLICE_EMPTY. */
+struct slice db_result_text(const struct db_result *res, int row, int col);
+/* int2, int4, int8; null gives 0. Asserts the column's width. */
+int64_t db_result_int(const struct db_result *res, int row, int col);
+bool db_result_bool(const struct db_result *res, int row, int col);
+/* timestamptz as microseconds since 1970 UTC. */
+int64_t db_result_time(const struct db_result *res, int row, int col);
+/* float4 and float8. */
+double db_result_double(const struct db_result *res, int row, int col);
