@@ -1,0 +1,1 @@
+/* base/http_server.c */

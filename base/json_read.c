@@ -1,0 +1,1 @@
+/* base/json_read.c */
