@@ -1,0 +1,206 @@
+/* tools/labels.c: categories and tags: the same four tools for each. */
+#include "tools/render_int.h"
+#include "tools/tool_int.h"
+
+static const struct {
+    const char *id_field, *list_field;
+    size_t name_max;
+} kinds[] = {
+    [DB_CATEGORY] = {"category_id", "categories", 50},
+    [DB_TAG] = {"tag_id", "tags", 30},
+};
+
+#define NAME_COLOR(color)                                                                          \
+    "\"name\":{\"type\":\"string\",\"minLength\":1},"                                              \
+    "\"color\":{\"type\":" color ",\"pattern\":\"^#[0-9A-Fa-f]{6}$\"}"
+#define NULLABLE_COLOR "[\"string\",\"null\"]"
+#define CREATE_INPUT                                                                               \
+    "{\"type\":\"object\",\"properties\":{" NAME_COLOR(                                            \
+        NULLABLE_COLOR) "},\"required\":[\"name\"]" SCHEMA_END
+#define UPDATE_INPUT(id)                                                                           \
+    "{\"type\":\"object\",\"properties\":{\"" id "\":" SCHEMA_ID                                   \
+    "," NAME_COLOR(NULLABLE_COLOR) "},\"required\":[\"" id "\"]" SCHEMA_END
+#define ID_INPUT(id)                                                                               \
+    "{\"type\":\"object\",\"properties\":{\"" id "\":" SCHEMA_ID "},\"required\":[\"" id           \
+    "\"]" SCHEMA_END
+#define NO_INPUT     "{\"type\":\"object\"" SCHEMA_END
+#define LABEL_OUTPUT "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"color\",\"created_at\"]}"
+#define LIST_OUTPUT(list)                                                                          \
+    "{\"type\":\"object\",\"properties\":{\"" list "\":{\"type\":\"array\",\"items\":{\"type\":"   \
+    "\"object\",\"required\":[\"id\",\"name\",\"color\",\"created_at\",\"task_count\"]}}},"        \
+    "\"required\":[\"" list "\"]}"
+#define DELETE_OUTPUT "{\"type\":\"object\",\"required\":[\"deleted\",\"tasks_affected\"]}"
+
+/* ---- callbacks ------------------------------------------------------------------------------ */
+
+/* Ends the call when there is nothing to show; true then. */
+static bool has_failed(struct tool_op *op, int status, const struct db_label_reply *reply,
+                       const struct error *err)
+{
+    struct tool_error e;
+    if (tool_op_has_failed(op, status, err))
+        return true;
+    if (reply->outcome == DB_OK)
+        return false;
+    tool_error_from_label(&e, reply->outcome, &op->in.subject);
+    tool_op_fail(op, &e);
+    return true;
+}
+
+/* Labels have no events: only a delete, which changes tasks, has something to tell the relay. */
+static void on_label(void *ctx, int status, const struct db_label_reply *reply,
+                     const struct error *err)
+{
+    struct tool_op *op = ctx;
+    struct tool_answer answer;
+    if (has_failed(op, status, reply, err))
+        return;
+    tool_answer_begin(&answer);
+    json_begin_object(&answer.w);
+    render_label_members(&answer.w, &reply->labels[0], false);
+    json_end_object(&answer.w);
+    tool_answer_end(&answer, op);
+}
+
+static void on_labels(void *ctx, int status, const struct db_label_reply *reply,
+                      const struct error *err)
+{
+    struct tool_op *op = ctx;
+    struct tool_answer answer;
+    if (has_failed(op, status, reply, err))
+        return;
+    tool_answer_begin(&answer);
+    json_begin_object(&answer.w);
+    json_key(&answer.w, kinds[op->def->kind].list_field);
+    json_begin_array(&answer.w);
+    for (int i = 0; i < reply->count; i++) {
+        json_begin_object(&answer.w);
+        render_label_members(&answer.w, &reply->labels[i], true);
+        json_end_object(&answer.w);
+    }
+    json_end_array(&answer.w);
+    json_end_object(&answer.w);
+    tool_answer_end(&answer, op);
+}
+
+static void on_delete(void *ctx, int status, const struct db_label_reply *reply,
+                      const struct error *err)
+{
+    struct tool_op *op = ctx;
+    struct tool_answer answer;
+    if (has_failed(op, status, reply, err))
+        return;
+    if (reply->tasks_affected > 0)
+        tool_op_has_changed(op);
+    tool_answer_begin(&answer);
+    json_begin_object(&answer.w);
+    json_key_bool(&answer.w, "deleted", true);
+    json_key_int(&answer.w, "tasks_affected", reply->tasks_affected);
+    json_end_object(&answer.w);
+    tool_answer_end(&answer, op);
+}
+
+/* ---- the tools ------------------------------------------------------------------------------ */
+
+static void create_read(struct args *a, const struct tool_def *def, struct tool_input *in)
+{
+    args_require(a, "name");
+    args_line(a, "name", kinds[def->kind].name_max, &in->u.label.name);
+    args_color(a, "color", &in->u.label.color);
+    in->subject.name = in->u.label.name;
+}
+
+static int create_start(struct tool_op *op, struct error *err)
+{
+    return db_label_create(op->tools->pool, op->def->kind, tool_user_id(op), op->in.u.label.name,
+                           op->in.u.label.color, on_label, op, &op->db_id, err);
+}
+
+static void list_read(struct args *a, const struct tool_def *def, struct tool_input *in)
+{
+    (void)a;
+    (void)def;
+    (void)in;
+}
+
+static int list_start(struct tool_op *op, struct error *err)
+{
+    return db_label_list(op->tools->pool, op->def->kind, tool_user_id(op), on_labels, op,
+                         &op->db_id, err);
+}
+
+static void id_read(struct args *a, const struct tool_def *def, struct tool_input *in)
+{
+    args_require(a, kinds[def->kind].id_field);
+    args_id(a, kinds[def->kind].id_field, &in->subject.label_id);
+}
+
+static void update_read(struct args *a, const struct tool_def *def, struct tool_input *in)
+{
+    struct db_label_patch *p = &in->u.label;
+    id_read(a, def, in);
+    p->set_name = args_has(a, "name");
+    p->set_color = args_has(a, "color");
+    if (!p->set_name && !p->set_color)
+        args_refuse(a, NULL, "name, color, or both", "nothing to change: give the fields to set");
+    if (args_is_null(a, "name"))
+        args_refuse(a, "name", NULL, "name cannot be removed; leave it out to keep it");
+    args_line(a, "name", kinds[def->kind].name_max, &p->name);
+    args_color(a, "color", &p->color);
+    in->subject.name = p->name;
+}
+
+static int update_start(struct tool_op *op, struct error *err)
+{
+    return db_label_update(op->tools->pool, op->def->kind, tool_user_id(op),
+                           op->in.subject.label_id, &op->in.u.label, on_label, op, &op->db_id, err);
+}
+
+static int delete_start(struct tool_op *op, struct error *err)
+{
+    return db_label_delete(op->tools->pool, op->def->kind, tool_user_id(op),
+                           op->in.subject.label_id, tool_traceparent(op), on_delete, op, &op->db_id,
+                           err);
+}
+
+#define LABEL_TOOLS(kind_, noun, plural, id, name_max)                                             \
+    {.name = "create_" noun,                                                                       \
+     .title = "Create " noun,                                                                      \
+     .description = "A new " noun ", its name of 1-" name_max " characters.",                      \
+     .input_schema = CREATE_INPUT,                                                                 \
+     .output_schema = LABEL_OUTPUT,                                                                \
+     .kind = kind_,                                                                                \
+     .read = create_read,                                                                          \
+     .start = create_start},                                                                       \
+        {.name = "list_" plural,                                                                   \
+         .title = "List " plural,                                                                  \
+         .description = "All " plural " with their task_count.",                                   \
+         .input_schema = NO_INPUT,                                                                 \
+         .output_schema = LIST_OUTPUT(plural),                                                     \
+         .read_only = true,                                                                        \
+         .idempotent = true,                                                                       \
+         .kind = kind_,                                                                            \
+         .read = list_read,                                                                        \
+         .start = list_start},                                                                     \
+        {.name = "update_" noun,                                                                   \
+         .title = "Update " noun,                                                                  \
+         .description = "Renames or recolors a " noun "; color null removes it.",                  \
+         .input_schema = UPDATE_INPUT(id),                                                         \
+         .output_schema = LABEL_OUTPUT,                                                            \
+         .destructive = true,                                                                      \
+         .idempotent = true,                                                                       \
+         .kind = kind_,                                                                            \
+         .read = update_read,                                                                      \
+         .start = update_start},                                                                   \
+    {                                                                                              \
+        .name = "delete_" noun, .title = "Delete " noun,                                           \
+        .description = "Deletes a " noun "; its tasks stay.", .input_schema = ID_INPUT(id),        \
+        .output_schema = DELETE_OUTPUT, .destructive = true, .idempotent = true, .kind = kind_,    \
+        .read = id_read, .start = delete_start                                                     \
+    }
+
+const struct tool_def label_tools[] = {
+    LABEL_TOOLS(DB_CATEGORY, "category", "categories", "category_id", "50"),
+    LABEL_TOOLS(DB_TAG, "tag", "tags", "tag_id", "30"),
+    {0},
+};
