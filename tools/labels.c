@@ -10,20 +10,18 @@ static const struct {
     [DB_TAG] = {"tag_id", "tags", 30},
 };
 
-#define NAME_COLOR(color)                                                                          \
+#define NAME_COLOR                                                                                 \
     "\"name\":{\"type\":\"string\",\"minLength\":1},"                                              \
-    "\"color\":{\"type\":" color ",\"pattern\":\"^#[0-9A-Fa-f]{6}$\"}"
-#define NULLABLE_COLOR "[\"string\",\"null\"]"
+    "\"color\":{\"type\":[\"string\",\"null\"],\"pattern\":\"^#[0-9A-Fa-f]{6}$\"}"
 #define CREATE_INPUT                                                                               \
-    "{\"type\":\"object\",\"properties\":{" NAME_COLOR(                                            \
-        NULLABLE_COLOR) "},\"required\":[\"name\"]" SCHEMA_END
+    "{\"type\":\"object\",\"properties\":{" NAME_COLOR "},\"required\":[\"name\"]" SCHEMA_END
 #define UPDATE_INPUT(id)                                                                           \
-    "{\"type\":\"object\",\"properties\":{\"" id "\":" SCHEMA_ID                                   \
-    "," NAME_COLOR(NULLABLE_COLOR) "},\"required\":[\"" id "\"]" SCHEMA_END
+    "{\"type\":\"object\",\"properties\":{\"" id "\":" SCHEMA_ID "," NAME_COLOR                    \
+    "},\"required\":[\"" id "\"]" SCHEMA_END
 #define ID_INPUT(id)                                                                               \
     "{\"type\":\"object\",\"properties\":{\"" id "\":" SCHEMA_ID "},\"required\":[\"" id           \
     "\"]" SCHEMA_END
-#define NO_INPUT     "{\"type\":\"object\"" SCHEMA_END
+#define NO_INPUT     "{\"type\":\"object\",\"properties\":{}" SCHEMA_END
 #define LABEL_OUTPUT "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"color\",\"created_at\"]}"
 #define LIST_OUTPUT(list)                                                                          \
     "{\"type\":\"object\",\"properties\":{\"" list "\":{\"type\":\"array\",\"items\":{\"type\":"   \
@@ -163,44 +161,82 @@ static int delete_start(struct tool_op *op, struct error *err)
                            err);
 }
 
-#define LABEL_TOOLS(kind_, noun, plural, id, name_max)                                             \
-    {.name = "create_" noun,                                                                       \
-     .title = "Create " noun,                                                                      \
-     .description = "A new " noun ", its name of 1-" name_max " characters.",                      \
-     .input_schema = CREATE_INPUT,                                                                 \
-     .output_schema = LABEL_OUTPUT,                                                                \
-     .kind = kind_,                                                                                \
-     .read = create_read,                                                                          \
-     .start = create_start},                                                                       \
-        {.name = "list_" plural,                                                                   \
-         .title = "List " plural,                                                                  \
-         .description = "All " plural " with their task_count.",                                   \
-         .input_schema = NO_INPUT,                                                                 \
-         .output_schema = LIST_OUTPUT(plural),                                                     \
-         .read_only = true,                                                                        \
-         .idempotent = true,                                                                       \
-         .kind = kind_,                                                                            \
-         .read = list_read,                                                                        \
-         .start = list_start},                                                                     \
-        {.name = "update_" noun,                                                                   \
-         .title = "Update " noun,                                                                  \
-         .description = "Renames or recolors a " noun "; color null removes it.",                  \
-         .input_schema = UPDATE_INPUT(id),                                                         \
-         .output_schema = LABEL_OUTPUT,                                                            \
-         .destructive = true,                                                                      \
-         .idempotent = true,                                                                       \
-         .kind = kind_,                                                                            \
-         .read = update_read,                                                                      \
-         .start = update_start},                                                                   \
-    {                                                                                              \
-        .name = "delete_" noun, .title = "Delete " noun,                                           \
-        .description = "Deletes a " noun "; its tasks stay.", .input_schema = ID_INPUT(id),        \
-        .output_schema = DELETE_OUTPUT, .destructive = true, .idempotent = true, .kind = kind_,    \
-        .read = id_read, .start = delete_start                                                     \
-    }
-
 const struct tool_def label_tools[] = {
-    LABEL_TOOLS(DB_CATEGORY, "category", "categories", "category_id", "50"),
-    LABEL_TOOLS(DB_TAG, "tag", "tags", "tag_id", "30"),
+    {.name = "create_category",
+     .title = "Create category",
+     .description = "A new category, its name of 1-50 characters.",
+     .input_schema = CREATE_INPUT,
+     .output_schema = LABEL_OUTPUT,
+     .kind = DB_CATEGORY,
+     .read = create_read,
+     .start = create_start},
+    {.name = "list_categories",
+     .title = "List categories",
+     .description = "All categories with their task_count.",
+     .input_schema = NO_INPUT,
+     .output_schema = LIST_OUTPUT("categories"),
+     .read_only = true,
+     .idempotent = true,
+     .kind = DB_CATEGORY,
+     .read = list_read,
+     .start = list_start},
+    {.name = "update_category",
+     .title = "Update category",
+     .description = "Renames or recolors a category; color null removes it.",
+     .input_schema = UPDATE_INPUT("category_id"),
+     .output_schema = LABEL_OUTPUT,
+     .destructive = true,
+     .idempotent = true,
+     .kind = DB_CATEGORY,
+     .read = update_read,
+     .start = update_start},
+    {.name = "delete_category",
+     .title = "Delete category",
+     .description = "Deletes a category; its tasks stay.",
+     .input_schema = ID_INPUT("category_id"),
+     .output_schema = DELETE_OUTPUT,
+     .destructive = true,
+     .idempotent = true,
+     .kind = DB_CATEGORY,
+     .read = id_read,
+     .start = delete_start},
+    {.name = "create_tag",
+     .title = "Create tag",
+     .description = "A new tag, its name of 1-30 characters.",
+     .input_schema = CREATE_INPUT,
+     .output_schema = LABEL_OUTPUT,
+     .kind = DB_TAG,
+     .read = create_read,
+     .start = create_start},
+    {.name = "list_tags",
+     .title = "List tags",
+     .description = "All tags with their task_count.",
+     .input_schema = NO_INPUT,
+     .output_schema = LIST_OUTPUT("tags"),
+     .read_only = true,
+     .idempotent = true,
+     .kind = DB_TAG,
+     .read = list_read,
+     .start = list_start},
+    {.name = "update_tag",
+     .title = "Update tag",
+     .description = "Renames or recolors a tag; color null removes it.",
+     .input_schema = UPDATE_INPUT("tag_id"),
+     .output_schema = LABEL_OUTPUT,
+     .destructive = true,
+     .idempotent = true,
+     .kind = DB_TAG,
+     .read = update_read,
+     .start = update_start},
+    {.name = "delete_tag",
+     .title = "Delete tag",
+     .description = "Deletes a tag; its tasks stay.",
+     .input_schema = ID_INPUT("tag_id"),
+     .output_schema = DELETE_OUTPUT,
+     .destructive = true,
+     .idempotent = true,
+     .kind = DB_TAG,
+     .read = id_read,
+     .start = delete_start},
     {0},
 };

@@ -9,6 +9,7 @@ static const char *const status_words[] = {"all", "pending", "completed"};
 static const char *const sort_words[] = {"created_at", "due_date", "priority", "updated_at"};
 static const char *const order_words[] = {"asc", "desc"};
 
+#define PAGE SCHEMA_LIMIT("200")
 static const char list_input[] =
     "{\"type\":\"object\",\"properties\":{\"status\":" SCHEMA_STATUS ","
     "\"priority\":{" SCHEMA_PRIORITY "},"
@@ -16,14 +17,13 @@ static const char list_input[] =
     "\"tag_ids\":{" SCHEMA_TAG_IDS ",\"description\":\"Any of these\"},"
     "\"due_before\":{\"type\":\"string\",\"description\":\"RFC 3339 with offset\"},"
     "\"due_after\":{\"type\":\"string\"},"
-    "\"sort_by\":{\"enum\":[\"created_at\",\"due_date\",\"priority\",\"updated_at\"],"
-    "\"default\":\"created_at\"},"
-    "\"order\":{\"enum\":[\"asc\",\"desc\"],\"description\":\"Default: newest, soonest due, most "
-    "urgent first\"}," SCHEMA_LIMIT(
-        "200") ","
-               "\"fields\":{\"type\":\"array\",\"items\":{\"enum\":[" SCHEMA_TASK_MEMBERS
-               "]},\"description\":\"Only these of each task, and id\"},"
-               "\"include_total\":{\"type\":\"boolean\"}}" SCHEMA_END;
+    "\"sort_by\":{\"type\":\"string\",\"enum\":"
+    "[\"created_at\",\"due_date\",\"priority\",\"updated_at\"],\"default\":\"created_at\"},"
+    "\"order\":{\"type\":\"string\",\"enum\":[\"asc\",\"desc\"],"
+    "\"description\":\"Default: newest, soonest due, most urgent first\"}," PAGE ","
+    "\"fields\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"enum\":"
+    "[" SCHEMA_TASK_MEMBERS "]},\"description\":\"Only these of each task, and id\"},"
+    "\"include_total\":{\"type\":\"boolean\"}}" SCHEMA_END;
 
 static const char list_output[] =
     "{\"type\":\"object\",\"properties\":{\"tasks\":{\"type\":\"array\",\"items\":{\"type\":"

@@ -6,10 +6,11 @@
 #define QUERY_MAX        500
 #define SEARCH_LIMIT_MAX 100
 
+#define PAGE SCHEMA_LIMIT("100")
 static const char search_input[] =
     "{\"type\":\"object\",\"properties\":{"
     "\"query\":{\"type\":\"string\",\"minLength\":1,\"description\":\"Words; 1-500 characters\"},"
-    "\"status\":" SCHEMA_STATUS "," SCHEMA_LIMIT("100") "},\"required\":[\"query\"]" SCHEMA_END;
+    "\"status\":" SCHEMA_STATUS "," PAGE "},\"required\":[\"query\"]" SCHEMA_END;
 
 static const char search_output[] =
     "{\"type\":\"object\",\"properties\":{\"tasks\":{\"type\":\"array\",\"items\":{\"type\":"

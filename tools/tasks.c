@@ -5,6 +5,7 @@
 #define TITLE_MAX       200
 #define DESCRIPTION_MAX 10000
 #define KEY_MAX         128
+#define NULLABLE        "{\"type\":[\"string\",\"null\"]}"
 
 /* A rule that ends before it begins is a wrong year, most of the time. */
 static void check_rule_end(struct args *a, const struct recurrence *rule, bool has_due_date,
@@ -20,13 +21,15 @@ static void check_rule_end(struct args *a, const struct recurrence *rule, bool h
 static const char add_input[] =
     "{\"type\":\"object\",\"properties\":{"
     "\"title\":{\"type\":\"string\",\"minLength\":1,\"description\":\"1-200 characters\"},"
-    "\"description\":{\"type\":\"string\",\"maxLength\":10000},"
+    "\"description\":{\"type\":[\"string\",\"null\"],\"maxLength\":10000},"
     "\"priority\":{" SCHEMA_PRIORITY ",\"default\":\"medium\"},"
-    "\"category_id\":" SCHEMA_ID ",\"tag_ids\":{" SCHEMA_TAG_IDS "},"
-    "\"due_date\":{\"type\":\"string\",\"description\":\"RFC 3339 with offset\"},"
-    "\"recurrence_rule\":{\"type\":\"string\",\"description\":\"RFC 5545 RRULE or daily, weekly, "
+    "\"category_id\":{\"type\":[\"integer\",\"null\"],\"minimum\":1},\"tag_ids\":{" SCHEMA_TAG_IDS
+    "},"
+    "\"due_date\":{\"type\":[\"string\",\"null\"],\"description\":\"RFC 3339 with offset\"},"
+    "\"recurrence_rule\":{\"type\":[\"string\",\"null\"],\"description\":\"RFC 5545 RRULE or "
+    "daily, weekly, "
     "monthly, yearly; needs due_date\"},"
-    "\"timezone\":{\"type\":\"string\",\"description\":\"IANA; default: the user's\"},"
+    "\"timezone\":{\"type\":[\"string\",\"null\"],\"description\":\"IANA; default: the user's\"},"
     "\"idempotency_key\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":128,"
     "\"description\":\"A repeat returns the first task\"}},"
     "\"required\":[\"title\"]" SCHEMA_END;
@@ -71,6 +74,17 @@ static void id_read(struct args *a, const struct tool_def *def, struct tool_inpu
     args_require(a, "task_id");
     args_id(a, "task_id", &in->subject.task_id);
 }
+
+static const char get_output[] =
+    "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"integer\"},"
+    "\"title\":{\"type\":\"string\"},\"description\":" NULLABLE ",\"completed\":{\"type\":"
+    "\"boolean\"},\"status\":{\"enum\":[\"pending\",\"completed\"]},\"priority\":"
+    "{" SCHEMA_PRIORITY "},\"due_date\":" NULLABLE ",\"recurrence_rule\":" NULLABLE ","
+    "\"timezone\":{\"type\":\"string\"},\"category\":{\"type\":[\"object\",\"null\"]},"
+    "\"tags\":{\"type\":\"array\"},\"reminder\":{\"type\":[\"object\",\"null\"]},"
+    "\"version\":{\"type\":\"integer\"},\"created_at\":{\"type\":\"string\"},"
+    "\"updated_at\":{\"type\":\"string\"},\"completed_at\":" NULLABLE "},"
+    "\"required\":[" SCHEMA_TASK_MEMBERS "]}";
 
 static int get_start(struct tool_op *op, struct error *err)
 {
@@ -238,7 +252,7 @@ const struct tool_def task_tools[] = {
      .title = "Get task",
      .description = "One task, whole.",
      .input_schema = SCHEMA_TASK_ID_INPUT,
-     .output_schema = SCHEMA_TASK(""),
+     .output_schema = get_output,
      .read_only = true,
      .idempotent = true,
      .read = id_read,

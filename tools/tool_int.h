@@ -91,8 +91,9 @@ void tool_answer_end(struct tool_answer *answer, struct tool_op *op);
  */
 
 #define SCHEMA_ID       "{\"type\":\"integer\",\"minimum\":1}"
-#define SCHEMA_PRIORITY "\"enum\":[\"low\",\"medium\",\"high\",\"urgent\"]"
-#define SCHEMA_STATUS   "{\"enum\":[\"all\",\"pending\",\"completed\"],\"default\":\"all\"}"
+#define SCHEMA_PRIORITY "\"type\":\"string\",\"enum\":[\"low\",\"medium\",\"high\",\"urgent\"]"
+#define SCHEMA_STATUS                                                                              \
+    "{\"type\":\"string\",\"enum\":[\"all\",\"pending\",\"completed\"],\"default\":\"all\"}"
 #define SCHEMA_TAG_IDS                                                                             \
     "\"type\":\"array\",\"items\":" SCHEMA_ID ",\"maxItems\":10,\"uniqueItems\":true"
 #define SCHEMA_END ",\"additionalProperties\":false}"
