@@ -1,1 +1,216 @@
-/* base/clock.c */
+#include "base/clock.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/error.h"
+
+#define US_PER_S INT64_C(1000000)
+
+static int64_t read_clock_us(clockid_t id)
+{
+    struct timespec now;
+    clock_gettime(id, &now);
+    return now.tv_sec * US_PER_S + now.tv_nsec / 1000;
+}
+
+int64_t clock_now_us(void)
+{
+    return read_clock_us(CLOCK_REALTIME);
+}
+
+int64_t clock_monotonic_us(void)
+{
+    return read_clock_us(CLOCK_MONOTONIC);
+}
+
+struct civil {
+    int64_t year;
+    int month, day;
+};
+
+/* Days since 1970-01-01 in the proleptic Gregorian calendar, by eras of 400 years that start in
+ * March, so that the leap day is the last of its year. */
+static int64_t days_from_civil(struct civil c)
+{
+    int64_t year = c.year - (c.month <= 2);
+    int64_t era = (year >= 0 ? year : year - 399) / 400;
+    int64_t year_of_era = year - era * 400;
+    int64_t day_of_year = (153 * (c.month + (c.month > 2 ? -3 : 9)) + 2) / 5 + c.day - 1;
+    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    return era * 146097 + day_of_era - 719468;
+}
+
+static struct civil civil_from_days(int64_t days)
+{
+    days += 719468;
+    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+    int64_t day_of_era = days - era * 146097;
+    int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t shifted = (5 * day_of_year + 2) / 153;
+    int month = (int)(shifted < 10 ? shifted + 3 : shifted - 9);
+    return (struct civil){year_of_era + era * 400 + (month <= 2), month,
+                          (int)(day_of_year - (153 * shifted + 2) / 5 + 1)};
+}
+
+static char *put_digits(char *out, int64_t value, int width)
+{
+    for (int i = width - 1; i >= 0; i--) {
+        out[i] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    return out + width;
+}
+
+size_t clock_format_rfc3339(int64_t time_us, char *out)
+{
+    int64_t fraction = time_us % US_PER_S;
+    if (fraction < 0)
+        fraction += US_PER_S;
+    int64_t seconds = (time_us - fraction) / US_PER_S;
+    int64_t second_of_day = seconds % 86400;
+    if (second_of_day < 0)
+        second_of_day += 86400;
+    struct civil date = civil_from_days((seconds - second_of_day) / 86400);
+    char *at = put_digits(out, date.year, 4);
+    *at++ = '-';
+    at = put_digits(at, date.month, 2);
+    *at++ = '-';
+    at = put_digits(at, date.day, 2);
+    *at++ = 'T';
+    at = put_digits(at, second_of_day / 3600, 2);
+    *at++ = ':';
+    at = put_digits(at, second_of_day / 60 % 60, 2);
+    *at++ = ':';
+    at = put_digits(at, second_of_day % 60, 2);
+    if (fraction > 0) {
+        *at++ = '.';
+        at = put_digits(at, fraction, 6);
+        while (at[-1] == '0')
+            at--;
+    }
+    *at++ = 'Z';
+    *at = '\0';
+    return (size_t)(at - out);
+}
+
+struct cursor {
+    const char *at;
+    const char *end;
+};
+
+static bool take_digits(struct cursor *c, int width, int *out)
+{
+    if (c->end - c->at < width)
+        return false;
+    *out = 0;
+    for (int i = 0; i < width; i++) {
+        if (c->at[i] < '0' || c->at[i] > '9')
+            return false;
+        *out = *out * 10 + (c->at[i] - '0');
+    }
+    c->at += width;
+    return true;
+}
+
+static bool take_char(struct cursor *c, const char *any_of)
+{
+    if (c->at == c->end || *c->at == '\0' || !strchr(any_of, *c->at))
+        return false;
+    c->at++;
+    return true;
+}
+
+static bool is_date_real(struct civil date)
+{
+    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    if (date.year < 1 || date.month < 1 || date.month > 12 || date.day < 1)
+        return false;
+    bool is_leap = (date.year % 4 == 0 && date.year % 100 != 0) || date.year % 400 == 0;
+    return date.day <= lengths[date.month - 1] + (date.month == 2 && is_leap);
+}
+
+static bool take_date(struct cursor *c, struct civil *date)
+{
+    int year;
+    if (!take_digits(c, 4, &year) || !take_char(c, "-") || !take_digits(c, 2, &date->month) ||
+        !take_char(c, "-") || !take_digits(c, 2, &date->day))
+        return false;
+    date->year = year;
+    return true;
+}
+
+/* Digits past the microsecond are dropped. */
+static bool take_fraction(struct cursor *c, int64_t *us)
+{
+    *us = 0;
+    if (!take_char(c, "."))
+        return true;
+    int64_t scale = US_PER_S;
+    const char *first = c->at;
+    while (c->at < c->end && *c->at >= '0' && *c->at <= '9') {
+        scale /= 10;
+        *us += (*c->at++ - '0') * scale;
+    }
+    return c->at > first;
+}
+
+static bool take_time(struct cursor *c, int64_t *us_of_day)
+{
+    int hour;
+    int minute;
+    int second;
+    int64_t fraction;
+    if (!take_digits(c, 2, &hour) || !take_char(c, ":") || !take_digits(c, 2, &minute) ||
+        !take_char(c, ":") || !take_digits(c, 2, &second) || !take_fraction(c, &fraction))
+        return false;
+    if (hour > 23 || minute > 59 || second > 60)
+        return false;
+    if (second == 60) {
+        second = 59;
+        fraction = US_PER_S - 1;
+    }
+    *us_of_day = ((hour * INT64_C(60) + minute) * 60 + second) * US_PER_S + fraction;
+    return true;
+}
+
+static bool take_offset(struct cursor *c, int64_t *offset_us)
+{
+    *offset_us = 0;
+    if (take_char(c, "Zz"))
+        return true;
+    int sign = c->at < c->end && *c->at == '-' ? -1 : 1;
+    int hour;
+    int minute;
+    if (!take_char(c, "+-") || !take_digits(c, 2, &hour) || !take_char(c, ":") ||
+        !take_digits(c, 2, &minute) || hour > 23 || minute > 59)
+        return false;
+    *offset_us = sign * (hour * INT64_C(60) + minute) * 60 * US_PER_S;
+    return true;
+}
+
+int clock_parse_rfc3339(struct slice text, int64_t *out_us, struct error *err)
+{
+    static const char shape[] = "is not an RFC 3339 time such as 2026-11-23T18:04:05Z";
+    struct cursor c = {text.ptr, text.ptr + text.len};
+    struct civil date;
+    int64_t us_of_day;
+    int64_t offset_us;
+    if (!take_date(&c, &date) || !take_char(&c, "Tt ") || !take_time(&c, &us_of_day))
+        return error_set(err, BASE_EINVAL, NULL, "%s", shape);
+    if (!is_date_real(date))
+        return error_set(err, BASE_EINVAL, NULL, "names a date that does not exist");
+    if (c.at == c.end)
+        return error_set(err, BASE_EINVAL, NULL, "needs a UTC offset such as Z or +02:00");
+    if (!take_offset(&c, &offset_us) || c.at != c.end)
+        return error_set(err, BASE_EINVAL, NULL, "%s", shape);
+    int64_t time_us = days_from_civil(date) * 86400 * US_PER_S + us_of_day - offset_us;
+    struct civil utc = civil_from_days((time_us - (time_us % US_PER_S)) / US_PER_S / 86400);
+    if (utc.year < 1 || utc.year > 9999)
+        return error_set(err, BASE_EINVAL, NULL, "lies outside the years 0001 to 9999");
+    *out_us = time_us;
+    return 0;
+}

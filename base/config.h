@@ -19,7 +19,7 @@ enum config_type {
 };
 
 struct config_setting {
-    const char *name;          /* UPPER_CASE; the flag is --kebab-case of it */
+    const char *name; /* UPPER_CASE; the flag is --kebab-case of it */
     enum config_type type;
     const char *default_value; /* NULL: none */
     const char *choices;       /* CONFIG_ENUM */

@@ -38,15 +38,15 @@ struct http_header {
 };
 
 struct http_limits {
-    uint32_t header_bytes;    /* request line and all headers: 16 KiB */
-    uint32_t body_bytes;      /* 1 MiB */
-    uint32_t connections;     /* 1,024; streaming connections count too */
-    uint32_t pipeline;        /* requests in flight a connection: 64; reading stops past it */
-    uint32_t request_ms;      /* from a request's first byte to its last: 30 s */
-    uint32_t idle_ms;         /* keep-alive without a request: 60 s */
-    uint32_t write_stall_ms;  /* a peer that takes no bytes for so long is cut: 30 s */
-    uint32_t arena_bytes;     /* a request's arena: 8 MiB */
-    uint32_t stream_bytes;    /* queued and unsent bytes of one stream: 1 MiB, then it is cut */
+    uint32_t header_bytes;   /* request line and all headers: 16 KiB */
+    uint32_t body_bytes;     /* 1 MiB */
+    uint32_t connections;    /* 1,024; streaming connections count too */
+    uint32_t pipeline;       /* requests in flight a connection: 64; reading stops past it */
+    uint32_t request_ms;     /* from a request's first byte to its last: 30 s */
+    uint32_t idle_ms;        /* keep-alive without a request: 60 s */
+    uint32_t write_stall_ms; /* a peer that takes no bytes for so long is cut: 30 s */
+    uint32_t arena_bytes;    /* a request's arena: 8 MiB */
+    uint32_t stream_bytes;   /* queued and unsent bytes of one stream: 1 MiB, then it is cut */
 };
 extern const struct http_limits http_limits_default;
 

@@ -1,1 +1,347 @@
-/* base/json_read.c */
+/* The strict door before cJSON: one pass over the text that checks the grammar of RFC 8259, UTF-8,
+ * surrogate pairs, NUL and depth; then cJSON makes the tree; then duplicate keys are looked for. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+struct reader {
+    const char *start;
+    const char *at;
+    const char *end;
+    struct error *err;
+};
+
+static int fail(const struct reader *r, int code, const char *what)
+{
+    return error_set(r->err, code, NULL, "%s at byte %zu", what, (size_t)(r->at - r->start));
+}
+
+static int peek(const struct reader *r)
+{
+    return r->at < r->end ? (unsigned char)*r->at : -1;
+}
+
+static void skip_space(struct reader *r)
+{
+    while (r->at < r->end && (*r->at == ' ' || *r->at == '\t' || *r->at == '\n' || *r->at == '\r'))
+        r->at++;
+}
+
+static bool is_digit(int c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static int hex_value(int c)
+{
+    if (is_digit(c))
+        return c - '0';
+    int lower = c | 0x20;
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* Four hex digits after \u; -1 when they are not there. */
+static int read_hex4(struct reader *r)
+{
+    if (r->end - r->at < 4)
+        return -1;
+    int value = 0;
+    for (int i = 0; i < 4; i++) {
+        int digit = hex_value((unsigned char)r->at[i]);
+        if (digit < 0)
+            return -1;
+        value = value * 16 + digit;
+    }
+    r->at += 4;
+    return value;
+}
+
+static int check_unicode_escape(struct reader *r)
+{
+    int unit = read_hex4(r);
+    if (unit < 0)
+        return fail(r, BASE_ESYNTAX, "malformed \\u escape");
+    if (unit == 0)
+        return fail(r, BASE_EINVAL, "the character U+0000 is not allowed in a string");
+    if (unit < 0xD800 || unit > 0xDFFF)
+        return 0;
+    if (unit > 0xDBFF || r->end - r->at < 6 || r->at[0] != '\\' || r->at[1] != 'u')
+        return fail(r, BASE_ESYNTAX, "lone surrogate escape");
+    r->at += 2;
+    int low = read_hex4(r);
+    if (low < 0xDC00 || low > 0xDFFF)
+        return fail(r, BASE_ESYNTAX, "lone surrogate escape");
+    return 0;
+}
+
+static int check_escape(struct reader *r)
+{
+    r->at++;
+    int c = peek(r);
+    if (c == 'u') {
+        r->at++;
+        return check_unicode_escape(r);
+    }
+    if (c < 0 || !strchr("\"\\/bfnrt", c))
+        return fail(r, BASE_ESYNTAX, "malformed escape");
+    r->at++;
+    return 0;
+}
+
+static int check_string(struct reader *r)
+{
+    r->at++;
+    while (r->at < r->end) {
+        unsigned char c = (unsigned char)*r->at;
+        if (c == '"') {
+            r->at++;
+            return 0;
+        }
+        if (c == '\\') {
+            int status = check_escape(r);
+            if (status)
+                return status;
+        } else if (c < 0x20) {
+            return fail(r, BASE_ESYNTAX, "control character in a string");
+        } else if (c < 0x80) {
+            r->at++;
+        } else {
+            size_t len = utf8_length_at(r->at, (size_t)(r->end - r->at));
+            if (len == 0)
+                return fail(r, BASE_ESYNTAX, "invalid UTF-8");
+            r->at += len;
+        }
+    }
+    return fail(r, BASE_ESYNTAX, "unterminated string");
+}
+
+static int skip_digits(struct reader *r)
+{
+    if (!is_digit(peek(r)))
+        return fail(r, BASE_ESYNTAX, "malformed number");
+    while (is_digit(peek(r)))
+        r->at++;
+    return 0;
+}
+
+static int check_number(struct reader *r)
+{
+    if (peek(r) == '-')
+        r->at++;
+    bool is_zero = peek(r) == '0';
+    int status = is_zero ? (r->at++, 0) : skip_digits(r);
+    if (!status && peek(r) == '.') {
+        r->at++;
+        status = skip_digits(r);
+    }
+    if (!status && (peek(r) == 'e' || peek(r) == 'E')) {
+        r->at++;
+        if (peek(r) == '+' || peek(r) == '-')
+            r->at++;
+        status = skip_digits(r);
+    }
+    return status;
+}
+
+static int check_word(struct reader *r, const char *word)
+{
+    size_t len = strlen(word);
+    if ((size_t)(r->end - r->at) < len || memcmp(r->at, word, len) != 0)
+        return fail(r, BASE_ESYNTAX, "unexpected character");
+    r->at += len;
+    return 0;
+}
+
+static int check_scalar(struct reader *r)
+{
+    switch (peek(r)) {
+    case '"':
+        return check_string(r);
+    case 't':
+        return check_word(r, "true");
+    case 'f':
+        return check_word(r, "false");
+    case 'n':
+        return check_word(r, "null");
+    case -1:
+        return fail(r, BASE_ESYNTAX, "unexpected end");
+    default:
+        return peek(r) == '-' || is_digit(peek(r)) ? check_number(r)
+                                                   : fail(r, BASE_ESYNTAX, "unexpected character");
+    }
+}
+
+static int check_key(struct reader *r)
+{
+    skip_space(r);
+    if (peek(r) != '"')
+        return fail(r, BASE_ESYNTAX, "expected a member name");
+    int status = check_string(r);
+    if (status)
+        return status;
+    skip_space(r);
+    if (peek(r) != ':')
+        return fail(r, BASE_ESYNTAX, "expected ':'");
+    r->at++;
+    return 0;
+}
+
+/* The open brackets; a stack in place of recursion, so that depth costs no C stack. */
+struct levels {
+    char close[JSON_DEPTH_MAX];
+    unsigned depth;
+};
+
+/* Opens an array or object. *is_value_next: its first value follows. */
+static int open_level(struct reader *r, struct levels *levels, bool *is_value_next)
+{
+    if (levels->depth == JSON_DEPTH_MAX)
+        return fail(r, BASE_ELIMIT, "nested deeper than 64 levels");
+    char close = *r->at == '{' ? '}' : ']';
+    levels->close[levels->depth++] = close;
+    r->at++;
+    skip_space(r);
+    *is_value_next = peek(r) != close;
+    return *is_value_next && close == '}' ? check_key(r) : 0;
+}
+
+/* After a value: closes what ends here, or moves to the next value. */
+static int end_value(struct reader *r, struct levels *levels, bool *is_value_next)
+{
+    *is_value_next = false;
+    while (levels->depth > 0) {
+        skip_space(r);
+        char close = levels->close[levels->depth - 1];
+        if (peek(r) == ',') {
+            r->at++;
+            *is_value_next = true;
+            return close == '}' ? check_key(r) : 0;
+        }
+        if (peek(r) != close)
+            return fail(r, BASE_ESYNTAX,
+                        close == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
+        r->at++;
+        levels->depth--;
+    }
+    return 0;
+}
+
+int json_check(struct slice text, struct error *err)
+{
+    struct reader r = {text.ptr, text.ptr, text.ptr + text.len, err};
+    struct levels levels = {.depth = 0};
+    bool is_value_next = true;
+    int status = 0;
+    while (!status && is_value_next) {
+        skip_space(&r);
+        if (peek(&r) == '{' || peek(&r) == '[')
+            status = open_level(&r, &levels, &is_value_next);
+        else {
+            status = check_scalar(&r);
+            is_value_next = false;
+        }
+        if (!status && !is_value_next)
+            status = end_value(&r, &levels, &is_value_next);
+    }
+    skip_space(&r);
+    if (!status && r.at != r.end)
+        status = fail(&r, BASE_ESYNTAX, "unexpected text after the value");
+    return status;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Sorted, so that an object with a million keys is no attack. */
+static int check_unique_sorted(const cJSON *object, size_t count, struct error *err)
+{
+    const char **keys = mem_alloc(count * sizeof(*keys));
+    if (!keys)
+        return error_set(err, BASE_ENOMEM, NULL, "out of memory");
+    size_t n = 0;
+    const cJSON *child;
+    cJSON_ArrayForEach(child, object) keys[n++] = child->string;
+    qsort(keys, n, sizeof(*keys), compare_keys);
+    int status = 0;
+    for (size_t i = 1; i < n && !status; i++) {
+        if (strcmp(keys[i - 1], keys[i]) == 0)
+            status =
+                error_set(err, BASE_EINVAL, keys[i], "the member \"%.64s\" comes twice", keys[i]);
+    }
+    mem_free(keys);
+    return status;
+}
+
+static int check_unique_keys(const cJSON *object, struct error *err)
+{
+    size_t count = 0;
+    const cJSON *child;
+    cJSON_ArrayForEach(child, object) count++;
+    if (count > 16)
+        return check_unique_sorted(object, count, err);
+    cJSON_ArrayForEach(child, object)
+    {
+        for (const cJSON *other = child->next; other; other = other->next) {
+            if (strcmp(child->string, other->string) == 0)
+                return error_set(err, BASE_EINVAL, child->string,
+                                 "the member \"%.64s\" comes twice", child->string);
+        }
+    }
+    return 0;
+}
+
+/* Depth is bounded by json_check. */
+static int check_tree(const cJSON *tree, struct error *err) /* NOLINT(misc-no-recursion) */
+{
+    if (cJSON_IsNumber(tree) && !isfinite(tree->valuedouble))
+        return error_set(err, BASE_EINVAL, NULL, "a number is out of range");
+    int status = cJSON_IsObject(tree) ? check_unique_keys(tree, err) : 0;
+    const cJSON *child;
+    for (child = tree->child; child && !status; child = child->next)
+        status = check_tree(child, err);
+    return status;
+}
+
+cJSON *json_parse(struct slice text, struct error *err)
+{
+    if (json_check(text, err))
+        return NULL;
+    cJSON *tree = cJSON_ParseWithLength(text.ptr, text.len);
+    if (!tree) {
+        error_set(err, BASE_ENOMEM, NULL, "out of memory");
+        return NULL;
+    }
+    if (check_tree(tree, err)) {
+        cJSON_Delete(tree);
+        return NULL;
+    }
+    return tree;
+}
+
+const cJSON *json_get(const cJSON *object, const char *key)
+{
+    return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : NULL;
+}
+
+const char *json_get_string(const cJSON *object, const char *key)
+{
+    const cJSON *item = json_get(object, key);
+    return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+bool json_as_int(const cJSON *item, int64_t *out)
+{
+    if (!cJSON_IsNumber(item))
+        return false;
+    double value = item->valuedouble;
+    if (!(fabs(value) <= (double)JSON_INTEGER_MAX) || value != trunc(value))
+        return false;
+    *out = (int64_t)value;
+    return true;
+}
