@@ -1,30 +1,35 @@
 #include "base/mem.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Counts down to the injected fault: 0 is off. See the header for why this is process-wide. */
-static uint64_t fail_countdown;
-static bool fail_happened;
+/* Counts down to the injected fault: 0 is off. Atomic because libuv's pool allocates too. See the
+ * header for why this is process-wide. */
+static _Atomic uint64_t fail_countdown;
+static _Atomic bool fail_happened;
 
 static bool is_fault_due(void)
 {
-    if (fail_countdown == 0 || --fail_countdown > 0)
+    uint64_t left = atomic_load_explicit(&fail_countdown, memory_order_relaxed);
+    while (left > 0 && !atomic_compare_exchange_weak(&fail_countdown, &left, left - 1))
+        continue;
+    if (left != 1)
         return false;
-    fail_happened = true;
+    atomic_store(&fail_happened, true);
     return true;
 }
 
 void mem_fail_nth(uint64_t nth)
 {
-    fail_countdown = nth;
-    fail_happened = false;
+    atomic_store(&fail_happened, false);
+    atomic_store(&fail_countdown, nth);
 }
 
 int mem_fail_happened(void)
 {
-    return fail_happened;
+    return atomic_load(&fail_happened);
 }
 
 void *mem_alloc(size_t size)
