@@ -2,13 +2,23 @@
 
 #include <stdalign.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "base/mem.h"
 
-#define ARENA_ALIGN       16
-#define ARENA_BLOCK_BYTES 4096
+/* Under AddressSanitizer what was not handed out is poisoned: an overrun inside a block is seen. */
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(ptr, size)   ((void)(ptr), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(ptr, size) ((void)(ptr), (void)(size))
+#endif
+
+#define ARENA_ALIGN           16
+#define ARENA_BLOCK_BYTES     4096
+#define ARENA_BLOCK_MAX_BYTES (64 * 1024)
 
 struct arena_block {
     struct arena_block *next;
@@ -27,6 +37,7 @@ void arena_deinit(struct arena *a)
     struct arena_block *block = a->head;
     while (block) {
         struct arena_block *next = block->next;
+        ASAN_UNPOISON_MEMORY_REGION(block->bytes, block->cap);
         mem_free(block);
         block = next;
     }
@@ -34,14 +45,29 @@ void arena_deinit(struct arena *a)
     a->used_bytes = 0;
 }
 
-static struct arena_block *block_new(size_t need)
+/* Blocks double up to a size, so that a large request needs few of them. */
+static size_t next_block_bytes(const struct arena *a)
 {
-    size_t cap = need > ARENA_BLOCK_BYTES ? need : ARENA_BLOCK_BYTES;
+    if (!a->head)
+        return ARENA_BLOCK_BYTES;
+    size_t cap = a->head->cap * 2;
+    return cap < ARENA_BLOCK_MAX_BYTES ? cap : ARENA_BLOCK_MAX_BYTES;
+}
+
+/* A block with room for `need`. One made for a single large allocation goes second, so that the
+ * rest of the first one stays in use. */
+static struct arena_block *add_block(struct arena *a, size_t need)
+{
+    size_t usual = next_block_bytes(a);
+    bool is_large = need > usual / 2;
+    size_t cap = is_large ? need : usual;
     struct arena_block *block = mem_alloc(sizeof(*block) + cap);
-    if (block) {
-        block->used = 0;
-        block->cap = cap;
-    }
+    if (!block)
+        return NULL;
+    struct arena_block **link = is_large && a->head ? &a->head->next : &a->head;
+    *block = (struct arena_block){.next = *link, .cap = cap};
+    *link = block;
+    ASAN_POISON_MEMORY_REGION(block->bytes, cap);
     return block;
 }
 
@@ -49,22 +75,19 @@ void *arena_alloc(struct arena *a, size_t size)
 {
     if (size > a->max_bytes)
         return NULL;
-    size_t need = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
-    if (need == 0)
-        need = ARENA_ALIGN;
-    if (need > a->max_bytes - a->used_bytes)
+    size_t padded = size > 0 ? size : 1;
+    size_t need = (padded + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    if (need < size || need > a->max_bytes - a->used_bytes)
         return NULL;
     struct arena_block *block = a->head;
-    if (!block || block->cap - block->used < need) {
-        block = block_new(need);
-        if (!block)
-            return NULL;
-        block->next = a->head;
-        a->head = block;
-    }
+    if (!block || block->cap - block->used < need)
+        block = add_block(a, need);
+    if (!block)
+        return NULL;
     void *ptr = block->bytes + block->used;
     block->used += need;
     a->used_bytes += need;
+    ASAN_UNPOISON_MEMORY_REGION(ptr, size);
     return ptr;
 }
 

@@ -9,10 +9,18 @@
 #include "base/mem.h"
 
 #define BUF_FIRST_BYTES 256
+#define BUF_MAX_BYTES   (SIZE_MAX / 4) /* so that doubling and the NUL cannot overflow */
 
 void buf_init(struct buf *b, size_t max_bytes)
 {
-    *b = (struct buf){.max = max_bytes};
+    *b = (struct buf){.max = max_bytes < BUF_MAX_BYTES ? max_bytes : BUF_MAX_BYTES};
+}
+
+void buf_init_fixed(struct buf *b, char *storage, size_t size)
+{
+    assert(size > 0);
+    storage[0] = '\0';
+    *b = (struct buf){.ptr = storage, .cap = size, .max = size - 1};
 }
 
 void buf_deinit(struct buf *b)
@@ -55,6 +63,15 @@ static int fail(struct buf *b, int code)
     return code;
 }
 
+/* Doubling, but never past the limit and its NUL. */
+static size_t grown_cap(const struct buf *b, size_t need)
+{
+    size_t cap = b->cap > 0 ? b->cap : BUF_FIRST_BYTES;
+    while (cap < need)
+        cap *= 2;
+    return cap <= b->max + 1 ? cap : b->max + 1;
+}
+
 int buf_reserve(struct buf *b, size_t extra)
 {
     if (b->status)
@@ -64,25 +81,13 @@ int buf_reserve(struct buf *b, size_t extra)
     size_t need = b->len + extra + 1;
     if (need <= b->cap)
         return 0;
-    size_t cap = b->cap ? b->cap : BUF_FIRST_BYTES;
-    while (cap < need)
-        cap *= 2;
+    size_t cap = grown_cap(b, need);
     char *ptr = mem_realloc(b->ptr, cap);
     if (!ptr)
         return fail(b, BASE_ENOMEM);
     b->ptr = ptr;
     b->cap = cap;
     return 0;
-}
-
-void buf_append(struct buf *b, const void *bytes, size_t len)
-{
-    if (buf_reserve(b, len))
-        return;
-    if (len > 0)
-        memcpy(b->ptr + b->len, bytes, len);
-    b->len += len;
-    b->ptr[b->len] = '\0';
 }
 
 void buf_append_slice(struct buf *b, struct slice s)
@@ -93,14 +98,6 @@ void buf_append_slice(struct buf *b, struct slice s)
 void buf_append_cstr(struct buf *b, const char *text)
 {
     buf_append(b, text, strlen(text));
-}
-
-void buf_append_char(struct buf *b, char c)
-{
-    if (buf_reserve(b, 1))
-        return;
-    b->ptr[b->len++] = c;
-    b->ptr[b->len] = '\0';
 }
 
 void buf_append_i64(struct buf *b, int64_t value)
@@ -117,19 +114,32 @@ void buf_append_i64(struct buf *b, int64_t value)
     buf_append(b, digits + at, sizeof(digits) - at);
 }
 
+/* Into the room there is; most texts fit at the first try. */
+static int print_into_room(struct buf *b, const char *format, va_list args)
+{
+    size_t room = b->cap - b->len;
+    int len = vsnprintf(room > 0 ? b->ptr + b->len : NULL, room, format, args);
+    if (len >= 0 && (size_t)len < room)
+        b->len += (size_t)len;
+    return len;
+}
+
 void buf_printf(struct buf *b, const char *format, ...)
 {
+    if (b->status)
+        return;
     va_list args;
     va_list again;
     va_start(args, format);
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
+    size_t room = b->cap - b->len;
+    int len = print_into_room(b, format, args);
     va_end(args);
     if (len < 0)
         fail(b, BASE_EINVAL);
-    else if (!buf_reserve(b, (size_t)len)) {
-        vsnprintf(b->ptr + b->len, (size_t)len + 1, format, again);
-        b->len += (size_t)len;
-    }
+    else if ((size_t)len >= room && !buf_reserve(b, (size_t)len))
+        print_into_room(b, format, again);
     va_end(again);
+    if (b->status && b->ptr)
+        b->ptr[b->len] = '\0'; /* no part of a text that did not fit */
 }

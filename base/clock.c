@@ -6,7 +6,8 @@
 
 #include "base/error.h"
 
-#define US_PER_S INT64_C(1000000)
+#define US_PER_S   INT64_C(1000000)
+#define US_PER_DAY (86400 * US_PER_S)
 
 static int64_t read_clock_us(clockid_t id)
 {
@@ -65,30 +66,35 @@ static char *put_digits(char *out, int64_t value, int width)
     return out + width;
 }
 
+static int64_t floor_div(int64_t value, int64_t by)
+{
+    return value / by - (value % by < 0);
+}
+
+static struct civil date_of(int64_t time_us)
+{
+    return civil_from_days(floor_div(time_us, US_PER_DAY));
+}
+
 size_t clock_format_rfc3339(int64_t time_us, char *out)
 {
-    int64_t fraction = time_us % US_PER_S;
-    if (fraction < 0)
-        fraction += US_PER_S;
-    int64_t seconds = (time_us - fraction) / US_PER_S;
-    int64_t second_of_day = seconds % 86400;
-    if (second_of_day < 0)
-        second_of_day += 86400;
-    struct civil date = civil_from_days((seconds - second_of_day) / 86400);
+    struct civil date = date_of(time_us);
+    int64_t us_of_day = time_us - floor_div(time_us, US_PER_DAY) * US_PER_DAY;
+    int64_t second = us_of_day / US_PER_S;
     char *at = put_digits(out, date.year, 4);
     *at++ = '-';
     at = put_digits(at, date.month, 2);
     *at++ = '-';
     at = put_digits(at, date.day, 2);
     *at++ = 'T';
-    at = put_digits(at, second_of_day / 3600, 2);
+    at = put_digits(at, second / 3600, 2);
     *at++ = ':';
-    at = put_digits(at, second_of_day / 60 % 60, 2);
+    at = put_digits(at, second / 60 % 60, 2);
     *at++ = ':';
-    at = put_digits(at, second_of_day % 60, 2);
-    if (fraction > 0) {
+    at = put_digits(at, second % 60, 2);
+    if (us_of_day % US_PER_S > 0) {
         *at++ = '.';
-        at = put_digits(at, fraction, 6);
+        at = put_digits(at, us_of_day % US_PER_S, 6);
         while (at[-1] == '0')
             at--;
     }
@@ -158,23 +164,29 @@ static bool take_fraction(struct cursor *c, int64_t *us)
     return c->at > first;
 }
 
-static bool take_time(struct cursor *c, int64_t *us_of_day)
+struct time_of_day {
+    int hour, minute, second;
+    int64_t fraction_us;
+};
+
+static bool take_time(struct cursor *c, struct time_of_day *t)
 {
-    int hour;
-    int minute;
-    int second;
-    int64_t fraction;
-    if (!take_digits(c, 2, &hour) || !take_char(c, ":") || !take_digits(c, 2, &minute) ||
-        !take_char(c, ":") || !take_digits(c, 2, &second) || !take_fraction(c, &fraction))
-        return false;
-    if (hour > 23 || minute > 59 || second > 60)
-        return false;
-    if (second == 60) {
-        second = 59;
-        fraction = US_PER_S - 1;
-    }
-    *us_of_day = ((hour * INT64_C(60) + minute) * 60 + second) * US_PER_S + fraction;
-    return true;
+    return take_digits(c, 2, &t->hour) && take_char(c, ":") && take_digits(c, 2, &t->minute) &&
+           take_char(c, ":") && take_digits(c, 2, &t->second) && take_fraction(c, &t->fraction_us);
+}
+
+static bool is_time_real(struct time_of_day t)
+{
+    return t.hour <= 23 && t.minute <= 59 && t.second <= 60;
+}
+
+/* A leap second becomes the last microsecond before it. */
+static int64_t us_of_day(struct time_of_day t)
+{
+    int64_t minutes = t.hour * INT64_C(60) + t.minute;
+    if (t.second == 60)
+        return (minutes + 1) * 60 * US_PER_S - 1;
+    return (minutes * 60 + t.second) * US_PER_S + t.fraction_us;
 }
 
 static bool take_offset(struct cursor *c, int64_t *offset_us)
@@ -195,21 +207,23 @@ static bool take_offset(struct cursor *c, int64_t *offset_us)
 int clock_parse_rfc3339(struct slice text, int64_t *out_us, struct error *err)
 {
     static const char shape[] = "is not an RFC 3339 time such as 2026-11-23T18:04:05Z";
-    struct cursor c = {text.ptr, text.ptr + text.len};
+    struct cursor c = {text.ptr, text.ptr ? text.ptr + text.len : NULL};
     struct civil date;
-    int64_t us_of_day;
+    struct time_of_day time;
     int64_t offset_us;
-    if (!take_date(&c, &date) || !take_char(&c, "Tt ") || !take_time(&c, &us_of_day))
+    if (!take_date(&c, &date) || !take_char(&c, "Tt") || !take_time(&c, &time))
         return error_set(err, BASE_EINVAL, NULL, "%s", shape);
     if (!is_date_real(date))
         return error_set(err, BASE_EINVAL, NULL, "names a date that does not exist");
+    if (!is_time_real(time))
+        return error_set(err, BASE_EINVAL, NULL, "names a time of day that does not exist");
     if (c.at == c.end)
         return error_set(err, BASE_EINVAL, NULL, "needs a UTC offset such as Z or +02:00");
     if (!take_offset(&c, &offset_us) || c.at != c.end)
         return error_set(err, BASE_EINVAL, NULL, "%s", shape);
-    int64_t time_us = days_from_civil(date) * 86400 * US_PER_S + us_of_day - offset_us;
-    struct civil utc = civil_from_days((time_us - (time_us % US_PER_S)) / US_PER_S / 86400);
-    if (utc.year < 1 || utc.year > 9999)
+    int64_t time_us = days_from_civil(date) * US_PER_DAY + us_of_day(time) - offset_us;
+    int64_t utc_year = date_of(time_us).year;
+    if (utc_year < 1 || utc_year > 9999)
         return error_set(err, BASE_EINVAL, NULL, "lies outside the years 0001 to 9999");
     *out_us = time_us;
     return 0;

@@ -13,7 +13,7 @@ struct error;
 enum config_type {
     CONFIG_STRING,
     CONFIG_INT,    /* min..max */
-    CONFIG_BOOL,   /* true|false|1|0|yes|no|on|off; as a flag the value may be left out */
+    CONFIG_BOOL,   /* true|false|1|0|yes|no|on|off; --use-dapr alone is true, else --use-dapr=no */
     CONFIG_ENUM,   /* one of `choices`, separated by | */
     CONFIG_SECRET, /* a string that is never shown */
 };
@@ -37,9 +37,12 @@ struct config_value {
 
 typedef const char *(*config_getenv_fn)(const char *name);
 
-/* Fills values[count]. `*rest` is the index of the first argument that is no flag, or argc.
- * An empty environment variable counts as unset. 0, or BASE_EINVAL with err->field the setting. */
+/* Fills values[count]. Flags are --http-port 8000 or --http-port=8000, the last one of a kind wins,
+ * "--" ends them. `*rest` (may be NULL) is the index of the first argument that is no flag, or
+ * argc. An empty environment variable counts as unset, and one that a flag overrides is not read.
+ * 0, or BASE_EINVAL with err->field the setting. */
 int config_load(const struct config_setting *table, size_t count, int argc, char **argv,
                 config_getenv_fn env, struct config_value *values, int *rest, struct error *err);
-/* Appends the help table: flag, environment name, default, unit, help. */
+/* Appends the help table: flag, environment name, default, help, and the range with its unit. A
+ * secret's default is never shown. */
 void config_help(const struct config_setting *table, size_t count, struct buf *out);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 /* Cuts text that vsnprintf truncated in the middle of a UTF-8 sequence. */
 static void trim_partial_utf8(char *text)
 {
@@ -19,17 +21,30 @@ static void trim_partial_utf8(char *text)
         text[start - 1] = '\0';
 }
 
+/* The values in a message come from outside, and "%.60s" cuts where it likes. */
+static void make_valid_utf8(char *text)
+{
+    trim_partial_utf8(text);
+    char *end = text + strlen(text);
+    while (text < end) {
+        size_t len = utf8_length_at(text, (size_t)(end - text));
+        if (len == 0)
+            *text = '?';
+        text += len > 0 ? len : 1;
+    }
+}
+
 int error_set(struct error *err, int code, const char *field, const char *format, ...)
 {
     if (!err)
         return code;
     err->code = code;
     snprintf(err->field, sizeof(err->field), "%s", field ? field : "");
-    trim_partial_utf8(err->field);
+    make_valid_utf8(err->field);
     va_list args;
     va_start(args, format);
     vsnprintf(err->text, sizeof(err->text), format, args);
     va_end(args);
-    trim_partial_utf8(err->text);
+    make_valid_utf8(err->text);
     return code;
 }

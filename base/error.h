@@ -24,6 +24,7 @@ enum base_error {
 };
 
 /* Fills `err` (which may be NULL) and returns `code`, so that `return error_set(…)` reads well.
- * `field` may be NULL. Text longer than the buffer is cut at a UTF-8 boundary. */
+ * `field` may be NULL. Text longer than the buffer is cut at a UTF-8 boundary; bytes that are no
+ * UTF-8 become '?'. */
 __attribute__((format(printf, 4, 5))) int error_set(struct error *err, int code, const char *field,
                                                     const char *format, ...);

@@ -20,9 +20,10 @@ struct error;
 
 /* Parses one JSON value. The caller owns the tree and ends it with cJSON_Delete. NULL on failure:
  * err->code is BASE_ESYNTAX (malformed; text says what and at which byte), BASE_ELIMIT (too deep),
- * BASE_EINVAL (duplicate key, NUL in a string) or BASE_ENOMEM. */
+ * BASE_EINVAL (duplicate key, NUL in a string, a number out of a double's range or longer than 63
+ * characters) or BASE_ENOMEM. */
 cJSON *json_parse(struct slice text, struct error *err);
-/* The check alone, without making a tree. 0 or as above. */
+/* The check alone, without making a tree: all of the above but duplicate keys. 0 or the code. */
 int json_check(struct slice text, struct error *err);
 
 /* Case-sensitive member look-up; NULL when absent or `object` is no object. Borrowed. */
@@ -37,9 +38,9 @@ bool json_as_int(const cJSON *item, int64_t *out);
  * Errors stick in the buf (buf_status). */
 struct json_writer {
     struct buf *out; /* borrowed for the life of the writer */
-    uint64_t first;  /* a bit a depth: nothing written at this level yet */
     unsigned depth;
-    bool after_key;
+    bool is_first; /* nothing written at this level yet; a level that ends was written above it */
+    bool is_after_key;
 };
 
 void json_writer_init(struct json_writer *w, struct buf *out);
@@ -48,10 +49,11 @@ void json_end_object(struct json_writer *w);
 void json_begin_array(struct json_writer *w);
 void json_end_array(struct json_writer *w);
 void json_key(struct json_writer *w, const char *key);
-/* NULL writes null. Invalid UTF-8 is written as U+FFFD. */
+/* NULL writes null. Invalid UTF-8 is written as U+FFFD, control characters as escapes. */
 void json_string(struct json_writer *w, const char *text);
 void json_slice(struct json_writer *w, struct slice text);
 void json_int(struct json_writer *w, int64_t value);
+/* The shortest text that reads back as `value`; infinity and NaN, which JSON lacks, as null. */
 void json_double(struct json_writer *w, double value);
 void json_bool(struct json_writer *w, bool value);
 void json_null(struct json_writer *w);

@@ -5,8 +5,12 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/json_int.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+
+#define NUMBER_MAX_CHARS 63
+#define PAIRS_MAX_KEYS   16
 
 struct reader {
     const char *start;
@@ -92,31 +96,36 @@ static int check_escape(struct reader *r)
     return 0;
 }
 
+/* One step past a run of plain bytes: an escape or a sequence of UTF-8. */
+static int check_special(struct reader *r)
+{
+    unsigned char c = (unsigned char)*r->at;
+    if (c == '\\')
+        return check_escape(r);
+    if (c < 0x20)
+        return fail(r, BASE_ESYNTAX, "control character in a string");
+    size_t len = utf8_length_at(r->at, (size_t)(r->end - r->at));
+    if (len == 0)
+        return fail(r, BASE_ESYNTAX, "invalid UTF-8");
+    r->at += len;
+    return 0;
+}
+
 static int check_string(struct reader *r)
 {
     r->at++;
-    while (r->at < r->end) {
-        unsigned char c = (unsigned char)*r->at;
-        if (c == '"') {
-            r->at++;
-            return 0;
-        }
-        if (c == '\\') {
-            int status = check_escape(r);
-            if (status)
-                return status;
-        } else if (c < 0x20) {
-            return fail(r, BASE_ESYNTAX, "control character in a string");
-        } else if (c < 0x80) {
-            r->at++;
-        } else {
-            size_t len = utf8_length_at(r->at, (size_t)(r->end - r->at));
-            if (len == 0)
-                return fail(r, BASE_ESYNTAX, "invalid UTF-8");
-            r->at += len;
-        }
+    for (;;) {
+        r->at = json_skip_plain(r->at, r->end);
+        if (r->at == r->end)
+            return fail(r, BASE_ESYNTAX, "unterminated string");
+        if (*r->at == '"')
+            break;
+        int status = check_special(r);
+        if (status)
+            return status;
     }
-    return fail(r, BASE_ESYNTAX, "unterminated string");
+    r->at++;
+    return 0;
 }
 
 static int skip_digits(struct reader *r)
@@ -128,23 +137,50 @@ static int skip_digits(struct reader *r)
     return 0;
 }
 
-static int check_number(struct reader *r)
+static int check_integer_part(struct reader *r)
 {
     if (peek(r) == '-')
         r->at++;
-    bool is_zero = peek(r) == '0';
-    int status = is_zero ? (r->at++, 0) : skip_digits(r);
+    if (peek(r) != '0')
+        return skip_digits(r);
+    r->at++;
+    return is_digit(peek(r)) ? fail(r, BASE_ESYNTAX, "malformed number") : 0;
+}
+
+static int check_exponent(struct reader *r)
+{
+    r->at++;
+    if (peek(r) == '+' || peek(r) == '-')
+        r->at++;
+    return skip_digits(r);
+}
+
+/* cJSON reads at most 63 characters of a number, and takes 1e999 for infinity. */
+static int check_number_range(struct reader *r, const char *number, bool has_exponent)
+{
+    char copy[NUMBER_MAX_CHARS + 1];
+    size_t len = (size_t)(r->at - number);
+    if (len > NUMBER_MAX_CHARS)
+        return fail(r, BASE_EINVAL, "number longer than 63 characters");
+    if (!has_exponent)
+        return 0;
+    memcpy(copy, number, len);
+    copy[len] = '\0';
+    return isfinite(strtod(copy, NULL)) ? 0 : fail(r, BASE_EINVAL, "number out of range");
+}
+
+static int check_number(struct reader *r)
+{
+    const char *number = r->at;
+    int status = check_integer_part(r);
     if (!status && peek(r) == '.') {
         r->at++;
         status = skip_digits(r);
     }
-    if (!status && (peek(r) == 'e' || peek(r) == 'E')) {
-        r->at++;
-        if (peek(r) == '+' || peek(r) == '-')
-            r->at++;
-        status = skip_digits(r);
-    }
-    return status;
+    bool has_exponent = peek(r) == 'e' || peek(r) == 'E';
+    if (!status && has_exponent)
+        status = check_exponent(r);
+    return status ? status : check_number_range(r, number, has_exponent);
 }
 
 static int check_word(struct reader *r, const char *word)
@@ -232,6 +268,8 @@ static int end_value(struct reader *r, struct levels *levels, bool *is_value_nex
 
 int json_check(struct slice text, struct error *err)
 {
+    if (text.len == 0)
+        return error_set(err, BASE_ESYNTAX, NULL, "unexpected end at byte 0");
     struct reader r = {text.ptr, text.ptr, text.ptr + text.len, err};
     struct levels levels = {.depth = 0};
     bool is_value_next = true;
@@ -253,6 +291,11 @@ int json_check(struct slice text, struct error *err)
     return status;
 }
 
+static int fail_duplicate(const char *key, struct error *err)
+{
+    return error_set(err, BASE_EINVAL, key, "the member \"%.64s\" comes twice", key);
+}
+
 static int compare_keys(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -265,42 +308,42 @@ static int check_unique_sorted(const cJSON *object, size_t count, struct error *
     if (!keys)
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
     size_t n = 0;
-    const cJSON *child;
-    cJSON_ArrayForEach(child, object) keys[n++] = child->string;
+    for (const cJSON *child = object->child; child; child = child->next)
+        keys[n++] = child->string;
     qsort(keys, n, sizeof(*keys), compare_keys);
     int status = 0;
     for (size_t i = 1; i < n && !status; i++) {
         if (strcmp(keys[i - 1], keys[i]) == 0)
-            status =
-                error_set(err, BASE_EINVAL, keys[i], "the member \"%.64s\" comes twice", keys[i]);
+            status = fail_duplicate(keys[i], err);
     }
     mem_free(keys);
     return status;
 }
 
-static int check_unique_keys(const cJSON *object, struct error *err)
+/* For the usual few keys comparing each pair is faster, and allocates nothing. */
+static int check_unique_pairs(const cJSON *object, struct error *err)
 {
-    size_t count = 0;
-    const cJSON *child;
-    cJSON_ArrayForEach(child, object) count++;
-    if (count > 16)
-        return check_unique_sorted(object, count, err);
-    cJSON_ArrayForEach(child, object)
-    {
+    for (const cJSON *child = object->child; child; child = child->next) {
         for (const cJSON *other = child->next; other; other = other->next) {
             if (strcmp(child->string, other->string) == 0)
-                return error_set(err, BASE_EINVAL, child->string,
-                                 "the member \"%.64s\" comes twice", child->string);
+                return fail_duplicate(child->string, err);
         }
     }
     return 0;
 }
 
+static int check_unique_keys(const cJSON *object, struct error *err)
+{
+    size_t count = 0;
+    for (const cJSON *child = object->child; child; child = child->next)
+        count++;
+    return count <= PAIRS_MAX_KEYS ? check_unique_pairs(object, err)
+                                   : check_unique_sorted(object, count, err);
+}
+
 /* Depth is bounded by json_check. */
 static int check_tree(const cJSON *tree, struct error *err) /* NOLINT(misc-no-recursion) */
 {
-    if (cJSON_IsNumber(tree) && !isfinite(tree->valuedouble))
-        return error_set(err, BASE_EINVAL, NULL, "a number is out of range");
     int status = cJSON_IsObject(tree) ? check_unique_keys(tree, err) : 0;
     const cJSON *child;
     for (child = tree->child; child && !status; child = child->next)

@@ -3,40 +3,39 @@
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/json_int.h"
 #include "base/utf8.h"
 
 void json_writer_init(struct json_writer *w, struct buf *out)
 {
-    *w = (struct json_writer){.out = out, .first = 1};
+    *w = (struct json_writer){.out = out, .is_first = true};
 }
 
 /* Places the comma before a value or key where one is due. */
 static void separate(struct json_writer *w)
 {
-    uint64_t bit = UINT64_C(1) << w->depth;
-    if (w->after_key)
-        w->after_key = false;
-    else if (w->first & bit)
-        w->first &= ~bit;
-    else
+    if (!w->is_first && !w->is_after_key)
         buf_append_char(w->out, ',');
+    w->is_first = false;
+    w->is_after_key = false;
 }
 
 static void open_level(struct json_writer *w, char bracket)
 {
     separate(w);
     buf_append_char(w->out, bracket);
-    assert(w->depth < 63);
     w->depth++;
-    w->first |= UINT64_C(1) << w->depth;
+    w->is_first = true;
 }
 
 static void close_level(struct json_writer *w, char bracket)
 {
-    assert(w->depth > 0 && !w->after_key);
+    assert(w->depth > 0 && !w->is_after_key);
     w->depth--;
+    w->is_first = false;
     buf_append_char(w->out, bracket);
 }
 
@@ -85,9 +84,30 @@ static void append_escaped_byte(struct buf *out, unsigned char c)
     buf_append(out, escape, 2);
 }
 
-static bool is_plain(unsigned char c)
+/* U+0080 to U+009F: C1 controls, which a terminal that shows the text may obey. */
+static bool is_c1_control(const char *at, size_t len)
 {
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+    return len == 2 && (unsigned char)at[0] == 0xC2 && (unsigned char)at[1] < 0xA0;
+}
+
+/* Writes the one character at `at` that is not plain; returns its length there. */
+static size_t append_special(struct buf *out, const char *at, const char *end)
+{
+    unsigned char c = (unsigned char)*at;
+    if (c < 0x80) {
+        append_escaped_byte(out, c);
+        return 1;
+    }
+    size_t len = utf8_length_at(at, (size_t)(end - at));
+    if (len == 0) {
+        buf_append_cstr(out, "\xEF\xBF\xBD");
+        return 1;
+    }
+    if (is_c1_control(at, len))
+        append_escaped_byte(out, (unsigned char)at[1]);
+    else
+        buf_append(out, at, len);
+    return len;
 }
 
 static void append_quoted(struct buf *out, struct slice text)
@@ -95,22 +115,12 @@ static void append_quoted(struct buf *out, struct slice text)
     const char *at = text.ptr;
     const char *end = text.ptr + text.len;
     buf_append_char(out, '"');
-    while (at < end) {
-        const char *run = at;
-        while (at < end && is_plain((unsigned char)*at))
-            at++;
-        if (at > run)
-            buf_append(out, run, (size_t)(at - run));
-        if (at == end)
+    for (;;) {
+        const char *run_end = json_skip_plain(at, end);
+        buf_append(out, at, (size_t)(run_end - at));
+        if (run_end == end)
             break;
-        size_t len = utf8_length_at(at, (size_t)(end - at));
-        if ((unsigned char)*at < 0x80)
-            append_escaped_byte(out, (unsigned char)*at);
-        else if (len > 0)
-            buf_append(out, at, len);
-        else
-            buf_append_cstr(out, "\xEF\xBF\xBD");
-        at += len > 0 ? len : 1;
+        at = run_end + append_special(out, run_end, end);
     }
     buf_append_char(out, '"');
 }
@@ -120,7 +130,7 @@ void json_key(struct json_writer *w, const char *key)
     separate(w);
     append_quoted(w->out, slice_from_cstr(key));
     buf_append_char(w->out, ':');
-    w->after_key = true;
+    w->is_after_key = true;
 }
 
 void json_slice(struct json_writer *w, struct slice text)
@@ -146,17 +156,20 @@ void json_int(struct json_writer *w, int64_t value)
 void json_double(struct json_writer *w, double value)
 {
     if (!isfinite(value)) {
-        json_null(w); /* JSON has no infinity and no NaN */
+        json_null(w);
         return;
     }
-    if (value == (double)(int64_t)value && fabs(value) < 1e15) {
+    if (fabs(value) <= (double)JSON_INTEGER_MAX && value == trunc(value)) {
         json_int(w, (int64_t)value);
         return;
     }
-    separate(w);
     char text[32];
-    snprintf(text, sizeof(text), "%.15g", value);
-    buf_append_cstr(w->out, text);
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    json_raw(w, slice_from_cstr(text));
 }
 
 void json_bool(struct json_writer *w, bool value)
@@ -177,27 +190,26 @@ void json_raw(struct json_writer *w, struct slice json)
     buf_append_slice(w->out, json);
 }
 
-static void write_children(struct json_writer *w, const cJSON *tree)
+static void write_members(struct json_writer *w, const cJSON *tree) /* NOLINT(misc-no-recursion) */
 {
-    const cJSON *child;
-    cJSON_ArrayForEach(child, tree)
-    {
-        if (cJSON_IsObject(tree))
+    const bool is_object = cJSON_IsObject(tree);
+    for (const cJSON *child = tree->child; child; child = child->next) {
+        if (is_object)
             json_key(w, child->string);
         json_tree(w, child);
     }
 }
 
-void json_tree(struct json_writer *w, const cJSON *tree) /* NOLINT(misc-no-recursion): depth is
-                                                            bounded by JSON_DEPTH_MAX */
+/* A parsed tree is at most JSON_DEPTH_MAX deep. */
+void json_tree(struct json_writer *w, const cJSON *tree) /* NOLINT(misc-no-recursion) */
 {
     if (cJSON_IsObject(tree)) {
         json_begin_object(w);
-        write_children(w, tree);
+        write_members(w, tree);
         json_end_object(w);
     } else if (cJSON_IsArray(tree)) {
         json_begin_array(w);
-        write_children(w, tree);
+        write_members(w, tree);
         json_end_array(w);
     } else if (cJSON_IsString(tree)) {
         json_string(w, tree->valuestring);

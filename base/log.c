@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -7,7 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 
-#define LOG_LINE_MAX 4096
+#define LOG_LINE_BYTES 4096 /* at most PIPE_BUF: lines of several processes do not mix */
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", "off"};
 
@@ -74,25 +75,34 @@ static void render_text(struct buf *line, enum log_level level, const char *mess
     }
 }
 
+static void render(const struct log *log, struct buf *line, enum log_level level,
+                   const char *message, const struct log_field *fields)
+{
+    if (log->format == LOG_FORMAT_TEXT)
+        render_text(line, level, message, fields);
+    else
+        render_json(line, level, message, fields);
+}
+
+/* On the stack: a line about memory running out must not need any. */
 void log_write(const struct log *log, enum log_level level, const char *message,
                const struct log_field *fields)
 {
     if (!log || level < log->level || level >= LOG_OFF)
         return;
+    char storage[LOG_LINE_BYTES];
     struct buf line;
-    buf_init(&line, LOG_LINE_MAX);
-    if (log->format == LOG_FORMAT_TEXT)
-        render_text(&line, level, message, fields);
-    else
-        render_json(&line, level, message, fields);
-    if (buf_status(&line)) { /* too long, or no memory: the message alone */
+    buf_init_fixed(&line, storage, sizeof(storage) - 1); /* room for the newline */
+    render(log, &line, level, message, fields);
+    if (buf_status(&line)) {
+        const struct log_field dropped[] = {log_str("dropped", "the fields are too long"), {0}};
         buf_reset(&line);
-        buf_append_cstr(&line, message);
+        render(log, &line, level, message, dropped);
     }
-    buf_append_char(&line, '\n');
-    if (!buf_status(&line)) {
-        ssize_t written = write(log->fd, line.ptr, line.len);
-        (void)written; /* a log that cannot be written has nowhere to say so */
-    }
-    buf_deinit(&line);
+    storage[line.len] = '\n';
+    ssize_t written;
+    do
+        written = write(log->fd, storage, line.len + 1);
+    while (written < 0 && errno == EINTR);
+    /* Any other failure has nowhere to be told. */
 }

@@ -2,7 +2,8 @@
 /* base/log: one line an event, to stderr: JSON, or human text on a terminal.
  * A message is a constant; values go in fields. Never tokens, titles or SQL values.
  * Use:    log_init -> log_info(log, "listening", log_str("address", a), log_int("port", p)).
- * Thread: any one; each line is one write(2). */
+ * Limits: a line has at most 4,096 bytes; fields that do not fit are dropped, and the line says so.
+ * Thread: any one; each line is one write(2), made without the heap. */
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -36,11 +36,21 @@ static void advance(struct uuid_gen *g, uint64_t now_ms, uint16_t seed)
     }
 }
 
+static int fill_random(uint8_t *bytes, size_t size)
+{
+    ssize_t got;
+    do
+        got = getrandom(bytes, size, 0); /* never short for up to 256 bytes */
+    while (got < 0 && errno == EINTR);
+    return got < 0 ? -errno : 0;
+}
+
 int uuid_v7(struct uuid_gen *g, char out[UUID_TEXT_SIZE])
 {
     uint8_t bytes[16];
-    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-        return errno ? -errno : -EIO;
+    int status = fill_random(bytes, sizeof(bytes));
+    if (status)
+        return status;
     advance(g, (uint64_t)clock_now_us() / 1000, (uint16_t)(bytes[6] << 8 | bytes[7]));
     for (int i = 0; i < 6; i++)
         bytes[i] = (uint8_t)(g->last_ms >> (40 - 8 * i));
