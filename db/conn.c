@@ -1,0 +1,371 @@
+/* One connection: connect -> ready -> units in flight -> broken -> wait -> connect …
+ * libpq drives the connecting (PQconnectPoll); after that everything is pipeline mode. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "db/pool_int.h"
+
+static void on_poll(uv_poll_t *handle, int status, int events);
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    struct db_pool *p = handle->data;
+    mem_free(handle);
+    pool_handle_closed(p);
+}
+
+static void close_poll(struct db_conn *c)
+{
+    if (!c->poll)
+        return;
+    uv_poll_stop(c->poll);
+    c->poll->data = c->pool; /* the connection may be long gone when the callback comes */
+    uv_close((uv_handle_t *)c->poll, on_poll_closed);
+    c->poll = NULL;
+    c->poll_events = 0;
+}
+
+/* libpq may change its socket between steps of connecting, so each step may need a new handle. */
+static int open_poll(struct db_conn *c)
+{
+    close_poll(c);
+    c->poll = mem_alloc(sizeof(*c->poll));
+    if (!c->poll)
+        return DB_ENOMEM;
+    int status = uv_poll_init(c->pool->loop, c->poll, PQsocket(c->pg));
+    if (status) {
+        mem_free(c->poll);
+        c->poll = NULL;
+        return status;
+    }
+    c->poll->data = c;
+    c->pool->open_handles++;
+    return 0;
+}
+
+static void watch(struct db_conn *c, int events)
+{
+    if (c->poll && c->poll_events != events) {
+        c->poll_events = events;
+        uv_poll_start(c->poll, events, on_poll);
+    }
+}
+
+/* Doubles, with jitter, so that many connections do not come back in step. */
+static void schedule_retry(struct db_conn *c)
+{
+    const struct db_pool_options *o = &c->pool->options;
+    uint64_t now = uv_now(c->pool->loop);
+    uint32_t jitter = (uint32_t)((uintptr_t)c / 64 + now) % (c->backoff_ms / 2 + 1);
+    c->retry_ms = now + c->backoff_ms / 2 + jitter;
+    c->backoff_ms =
+        c->backoff_ms * 2 > o->reconnect_max_ms ? o->reconnect_max_ms : c->backoff_ms * 2;
+}
+
+static void drop(struct db_conn *c)
+{
+    close_poll(c);
+    PQfinish(c->pg);
+    c->pg = NULL;
+    c->prepared_count = 0;
+    c->is_dirty = false;
+    if (c->state == CONN_READY)
+        c->pool->stats.connections_up--;
+    c->state = CONN_DOWN;
+    schedule_retry(c);
+}
+
+void conn_fail(struct db_conn *c, const char *why)
+{
+    bool was_ready = c->state == CONN_READY;
+    if (was_ready)
+        log_warn(c->pool->log, "database connection lost", log_str("reason", why));
+    else
+        log_debug(c->pool->log, "database connection refused", log_str("reason", why));
+    drop(c);
+    struct db_unit *lost = c->head;
+    c->head = NULL;
+    c->tail = NULL;
+    c->in_flight = 0;
+    c->has_write = false;
+    while (lost) {
+        struct db_unit *next = lost->next;
+        pool_unit_lost(c->pool, lost);
+        lost = next;
+    }
+}
+
+void conn_close(struct db_conn *c)
+{
+    if (c->pg)
+        conn_fail(c, "closing");
+    c->state = CONN_CLOSED;
+}
+
+/* ---- connecting ---- */
+
+static PGconn *begin_connect(const struct db_pool *p)
+{
+    char options[160];
+    snprintf(options, sizeof(options),
+             "-c statement_timeout=%u -c timezone=UTC -c synchronous_commit=on "
+             "-c idle_in_transaction_session_timeout=%u -c plan_cache_mode=force_generic_plan",
+             p->options.statement_ms, p->options.statement_ms * 2);
+    const char *keys[] = {"dbname", "client_encoding", "application_name", "options", NULL};
+    const char *values[] = {p->options.conninfo, "UTF8", "todo-mcp", options, NULL};
+    return PQconnectStartParams(keys, values, 1);
+}
+
+void conn_start(struct db_conn *c)
+{
+    c->pg = begin_connect(c->pool);
+    c->state = CONN_CONNECTING;
+    c->started_ms = uv_now(c->pool->loop);
+    if (!c->pg || PQstatus(c->pg) == CONNECTION_BAD)
+        conn_fail(c, "cannot connect");
+    else if (open_poll(c))
+        conn_fail(c, "no poll handle");
+    else
+        watch(c, UV_WRITABLE);
+}
+
+static void become_ready(struct db_conn *c)
+{
+    if (PQsetnonblocking(c->pg, 1) || !PQenterPipelineMode(c->pg)) {
+        conn_fail(c, "no pipeline mode");
+        return;
+    }
+    c->state = CONN_READY;
+    c->backoff_ms = c->pool->options.reconnect_min_ms;
+    c->pool->stats.connections_up++;
+    c->pool->stats.reconnects++;
+    watch(c, UV_READABLE);
+    pool_dispatch(c->pool);
+}
+
+static void continue_connect(struct db_conn *c)
+{
+    int before = PQsocket(c->pg);
+    PostgresPollingStatusType step = PQconnectPoll(c->pg);
+    if (step == PGRES_POLLING_FAILED) {
+        conn_fail(c, "cannot connect");
+        return;
+    }
+    if (PQsocket(c->pg) != before && open_poll(c)) {
+        conn_fail(c, "no poll handle");
+        return;
+    }
+    if (step == PGRES_POLLING_OK)
+        become_ready(c);
+    else
+        watch(c, step == PGRES_POLLING_READING ? UV_READABLE : UV_WRITABLE);
+}
+
+/* ---- sending ---- */
+
+static void append_unit(struct db_conn *c, struct db_unit *u)
+{
+    u->sent_ms = uv_now(c->pool->loop);
+    if (c->tail)
+        c->tail->next = u;
+    else
+        c->head = u;
+    c->tail = u;
+    c->in_flight++;
+    c->has_write |= u->is_write;
+}
+
+static struct db_unit *unit_new(struct db_op *ops, bool is_write)
+{
+    struct db_unit *u = mem_alloc(sizeof(*u));
+    if (u)
+        *u = (struct db_unit){.ops = ops, .at = ops, .is_write = is_write};
+    return u;
+}
+
+static bool is_prepared(const struct db_conn *c, const struct db_stmt *stmt)
+{
+    for (int i = 0; i < c->prepared_count; i++) {
+        if (c->prepared[i] == stmt)
+            return true;
+    }
+    return false;
+}
+
+static void forget_statement(struct db_conn *c, const struct db_stmt *stmt)
+{
+    for (int i = 0; i < c->prepared_count; i++) {
+        if (c->prepared[i] == stmt)
+            c->prepared[i] = c->prepared[--c->prepared_count];
+    }
+}
+
+/* A Parse with a Sync of its own, so that the abort of a group never takes it along. */
+static bool prepare(struct db_conn *c, const struct db_stmt *stmt)
+{
+    if (is_prepared(c, stmt))
+        return true;
+    struct db_unit *u = c->prepared_count < CONN_STATEMENTS_MAX ? unit_new(NULL, false) : NULL;
+    if (!u)
+        return false;
+    u->prepare = stmt;
+    if (!PQsendPrepare(c->pg, stmt->name, stmt->sql, stmt->param_count, NULL) ||
+        !PQpipelineSync(c->pg)) {
+        mem_free(u);
+        return false;
+    }
+    append_unit(c, u);
+    c->prepared[c->prepared_count++] = stmt;
+    return true;
+}
+
+static bool send_ops(struct db_conn *c, const struct db_op *ops)
+{
+    for (const struct db_op *op = ops; op; op = op->next) {
+        if (!prepare(c, op->stmt))
+            return false;
+    }
+    for (const struct db_op *op = ops; op; op = op->next) {
+        if (!PQsendQueryPrepared(c->pg, op->stmt->name, op->stmt->param_count, op->values, NULL,
+                                 NULL, 1))
+            return false;
+        c->pool->stats.statements++;
+    }
+    return PQpipelineSync(c->pg);
+}
+
+static void lose_ops(struct db_pool *p, struct db_op *ops)
+{
+    struct error err;
+    error_set(&err, DB_ENOMEM, NULL, "out of memory");
+    (void)p;
+    while (ops) {
+        struct db_op *next = ops->next;
+        op_finish(ops, DB_ENOMEM, &err);
+        ops = next;
+    }
+}
+
+void conn_send(struct db_conn *c, struct db_op *ops, bool is_write)
+{
+    struct db_unit *u = unit_new(ops, is_write);
+    if (!u) {
+        lose_ops(c->pool, ops);
+        return;
+    }
+    bool is_sent = send_ops(c, ops);
+    append_unit(c, u);
+    c->is_dirty = true;
+    if (!is_sent)
+        conn_fail(c, "cannot send");
+}
+
+void conn_flush(struct db_conn *c)
+{
+    if (!c->is_dirty || c->state != CONN_READY)
+        return;
+    int rest = PQflush(c->pg);
+    if (rest < 0) {
+        conn_fail(c, "cannot write");
+        return;
+    }
+    c->is_dirty = rest > 0;
+    watch(c, UV_READABLE | (rest > 0 ? UV_WRITABLE : 0));
+}
+
+/* ---- receiving ---- */
+
+static bool is_failure(const PGresult *res)
+{
+    ExecStatusType status = PQresultStatus(res);
+    return status == PGRES_FATAL_ERROR || status == PGRES_PIPELINE_ABORTED ||
+           status == PGRES_BAD_RESPONSE;
+}
+
+static void log_failure(const struct db_conn *c, const struct db_unit *u, const PGresult *res)
+{
+    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    const char *name = u->prepare ? u->prepare->name : u->at ? u->at->stmt->name : "sync";
+    const char *position = PQresultErrorField(res, PG_DIAG_STATEMENT_POSITION);
+    if (PQresultStatus(res) == PGRES_FATAL_ERROR)
+        log_warn(c->pool->log, "statement failed", log_str("statement", name),
+                 log_str("sqlstate", state), log_str("position", position),
+                 log_str("constraint", PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME)));
+}
+
+static void take_result(struct db_conn *c, struct db_unit *u, PGresult *res)
+{
+    if (is_failure(res)) {
+        u->has_failed = true;
+        log_failure(c, u, res);
+        if (u->prepare)
+            forget_statement(c, u->prepare);
+        else if (u->at && op_is_statement_lost(res))
+            forget_statement(c, u->at->stmt);
+    }
+    if (u->at && !u->at->res)
+        u->at->res = res;
+    else
+        PQclear(res);
+}
+
+static void end_unit(struct db_conn *c)
+{
+    struct db_unit *u = c->head;
+    c->head = u->next;
+    if (!c->head)
+        c->tail = NULL;
+    c->in_flight--;
+    if (u->is_write)
+        c->has_write = false;
+    pool_unit_done(c->pool, u);
+}
+
+/* False when libpq has no more for now. */
+static bool step_result(struct db_conn *c)
+{
+    if (!c->head || PQisBusy(c->pg))
+        return false;
+    struct db_unit *u = c->head;
+    PGresult *res = PQgetResult(c->pg);
+    if (!res) {
+        u->at = u->at ? u->at->next : NULL; /* the end of one statement's results */
+    } else if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
+        PQclear(res);
+        end_unit(c);
+    } else {
+        take_result(c, u, res);
+    }
+    return c->state == CONN_READY;
+}
+
+static void receive(struct db_conn *c)
+{
+    if (!PQconsumeInput(c->pg)) {
+        conn_fail(c, "connection reset");
+        return;
+    }
+    while (step_result(c))
+        ;
+    if (c->state == CONN_READY && PQstatus(c->pg) == CONNECTION_BAD)
+        conn_fail(c, "connection closed");
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+    struct db_conn *c = handle->data;
+    if (c->state == CONN_CONNECTING) {
+        continue_connect(c);
+        return;
+    }
+    if (status < 0) {
+        conn_fail(c, uv_strerror(status));
+        return;
+    }
+    if (events & UV_READABLE)
+        receive(c);
+    if (c->state == CONN_READY && (events & UV_WRITABLE))
+        conn_flush(c);
+}

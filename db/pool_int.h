@@ -1,0 +1,111 @@
+#pragma once
+/* db/pool_int: what pool.c (queues, lanes, life), conn.c (one connection) and op.c share.
+ *
+ *   submit -> reads/writes queue -> (once a loop turn) unit -> connection -> results -> Sync ->
+ * done
+ *
+ * A unit is what stands up to one Sync: one read, one write, a group of writes, or a Parse. */
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/error.h"
+#include "db/pool.h"
+
+#define CONN_STATEMENTS_MAX 128
+
+struct db_op {
+    struct db_op *next;
+    db_op_id id;
+    const struct db_stmt *stmt;
+    db_result_fn fn;
+    void *ctx;
+    uint64_t queued_ms;
+    PGresult *res;        /* owned until the callback has run */
+    uint8_t tries;        /* runs that ended in a conflict with another transaction */
+    bool is_alone;        /* its group failed: runs by itself */
+    bool was_requeued;    /* a read whose connection broke once */
+    const char *values[]; /* param_count pointers, then their bytes */
+};
+
+struct db_op_list {
+    struct db_op *head, *tail;
+    uint32_t count;
+};
+
+struct db_unit {
+    struct db_unit *next;
+    struct db_op *ops;             /* in the order they were sent; NULL: a Parse */
+    struct db_op *at;              /* the one whose results come now */
+    const struct db_stmt *prepare; /* a Parse: its statement */
+    uint64_t sent_ms;
+    bool is_write;
+    bool has_failed;
+};
+
+enum conn_state { CONN_DOWN, CONN_CONNECTING, CONN_READY, CONN_CLOSED };
+
+struct db_conn {
+    struct db_pool *pool;
+    enum conn_state state;
+    PGconn *pg;
+    uv_poll_t *poll; /* owned; freed in its close callback */
+    int poll_events;
+    uint64_t retry_ms; /* loop time of the next attempt while CONN_DOWN */
+    uint32_t backoff_ms;
+    uint64_t started_ms;         /* of the attempt while CONN_CONNECTING */
+    struct db_unit *head, *tail; /* in flight */
+    uint32_t in_flight;
+    bool has_write;
+    bool is_dirty; /* has bytes to flush */
+    const struct db_stmt *prepared[CONN_STATEMENTS_MAX];
+    int prepared_count;
+};
+
+struct db_pool {
+    uv_loop_t *loop; /* borrowed */
+    const struct log *log;
+    struct db_pool_options options; /* conninfo is a copy */
+    struct db_conn *conns;
+    struct db_op_list reads, writes;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_timer_t janitor;
+    int open_handles;
+    uint64_t next_id;
+    uint64_t close_by_ms;
+    bool is_closing;
+    bool is_torn_down;
+    db_closed_fn closed;
+    void *closed_ctx;
+    struct db_pool_stats stats;
+};
+
+/* op.c */
+struct db_op *op_new(const struct db_stmt *stmt, const db_param *params, db_result_fn fn,
+                     void *ctx);
+/* Runs the callback with `status` (0: with op->res) and frees the operation. */
+void op_finish(struct db_op *op, int status, const struct error *err);
+void op_list_push(struct db_op_list *list, struct db_op *op);
+void op_list_push_front(struct db_op_list *list, struct db_op *op);
+struct db_op *op_list_pop(struct db_op_list *list);
+/* The DB_E* code of a failed result; `err` gets words without anything internal. */
+int op_error_of(const PGresult *res, struct error *err);
+bool op_is_conflict(const PGresult *res);
+bool op_is_statement_lost(const PGresult *res);
+
+/* conn.c */
+void conn_start(struct db_conn *c);
+/* Sends `ops` (a chain) as one unit; takes it over whatever happens. */
+void conn_send(struct db_conn *c, struct db_op *ops, bool is_write);
+void conn_flush(struct db_conn *c);
+/* Breaks the connection: its units go back to the pool. */
+void conn_fail(struct db_conn *c, const char *why);
+void conn_close(struct db_conn *c);
+
+/* pool.c, called by conn.c */
+void pool_unit_done(struct db_pool *p, struct db_unit *u);
+void pool_unit_lost(struct db_pool *p, struct db_unit *u);
+void pool_dispatch(struct db_pool *p);
+void pool_handle_closed(struct db_pool *p);
