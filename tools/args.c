@@ -191,6 +191,26 @@ void args_line(struct args *a, const char *name, size_t max, struct slice *out)
         *out = text;
 }
 
+static bool has_control(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (c < 0x20 || c == 0x7F)
+            return true;
+    }
+    return false;
+}
+
+void args_name(struct args *a, const char *name, size_t max, struct slice *out)
+{
+    struct slice text = SLICE_EMPTY;
+    args_line(a, name, max, &text);
+    if (has_control(text))
+        args_refuse(a, name, NULL, "%s has a line break or another control character", name);
+    else if (text.len > 0)
+        *out = text;
+}
+
 void args_text(struct args *a, const char *name, size_t max, struct slice *out)
 {
     struct slice text;

@@ -49,6 +49,8 @@ void args_bool(struct args *a, const char *name, bool *out);
 void args_word(struct args *a, const char *name, const char *const *words, int count, int *out);
 /* Trimmed, then 1 to `max` characters. */
 void args_line(struct args *a, const char *name, size_t max, struct slice *out);
+/* As args_line, and without control characters: a name is one word or several, on one line. */
+void args_name(struct args *a, const char *name, size_t max, struct slice *out);
 /* As it is, 0 to `max` characters. */
 void args_text(struct args *a, const char *name, size_t max, struct slice *out);
 /* RFC 3339 with an offset. "" is as null. */

@@ -103,7 +103,7 @@ static void on_delete(void *ctx, int status, const struct db_label_reply *reply,
 static void create_read(struct args *a, const struct tool_def *def, struct tool_input *in)
 {
     args_require(a, "name");
-    args_line(a, "name", kinds[def->kind].name_max, &in->u.label.name);
+    args_name(a, "name", kinds[def->kind].name_max, &in->u.label.name);
     args_color(a, "color", &in->u.label.color);
     in->subject.name = in->u.label.name;
 }
@@ -143,7 +143,7 @@ static void update_read(struct args *a, const struct tool_def *def, struct tool_
         args_refuse(a, NULL, "name, color, or both", "nothing to change: give the fields to set");
     if (args_is_null(a, "name"))
         args_refuse(a, "name", NULL, "name cannot be removed; leave it out to keep it");
-    args_line(a, "name", kinds[def->kind].name_max, &p->name);
+    args_name(a, "name", kinds[def->kind].name_max, &p->name);
     args_color(a, "color", &p->color);
     in->subject.name = p->name;
 }

@@ -13,9 +13,9 @@
 void list_read_status(struct args *a, int *out);
 void list_read_limit(struct args *a, int max, int *out);
 
-/* Adds the members that a search has beside a task's, for row `row`; may be NULL. */
-typedef void (*list_extra_fn)(struct json_writer *w, const struct db_task_list_reply *reply,
-                              int row);
+/* Writes the members of row `row` into the object that is open. */
+typedef void (*list_row_fn)(struct json_writer *w, const struct tool_op *op,
+                            const struct db_task_list_reply *reply, int row);
 /* Ends the call. `next` is the place after the last row, used when the reply has more. */
-void list_answer(struct tool_op *op, const struct db_task_list_reply *reply, uint32_t members,
-                 list_extra_fn extra, const struct db_cursor *next, uint32_t scope);
+void list_answer(struct tool_op *op, const struct db_task_list_reply *reply, list_row_fn write_row,
+                 const struct db_cursor *next, uint32_t scope);

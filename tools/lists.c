@@ -27,8 +27,9 @@ static const char list_input[] =
 
 static const char list_output[] =
     "{\"type\":\"object\",\"properties\":{\"tasks\":{\"type\":\"array\",\"items\":{\"type\":"
-    "\"object\",\"description\":\"As get_task; null, empty and false members are left out; "
-    "truncated: description is cut\",\"required\":[\"id\"]}},"
+    "\"object\",\"description\":\"As get_task; null, empty and false members are left out, and "
+    "updated_at "
+    "while version is 1; truncated: description is cut\",\"required\":[\"id\"]}},"
     "\"next_cursor\":{\"type\":[\"string\",\"null\"]},\"total\":{\"type\":\"integer\"}},"
     "\"required\":[\"tasks\",\"next_cursor\"]}";
 
@@ -60,7 +61,7 @@ static void read_order(struct args *a, struct db_task_filter *f)
 static void read_fields(struct args *a, uint32_t *members)
 {
     const cJSON *fields = json_get(a->object, "fields"), *item;
-    *members = RENDER_ALL;
+    *members = RENDER_ALL | RENDER_FRUGAL;
     if (!fields || cJSON_IsNull(fields))
         return;
     *members = 1u << RENDER_ID;
@@ -92,29 +93,29 @@ static void list_read(struct args *a, const struct tool_def *def, struct tool_in
     read_order(a, f);
     list_read_limit(a, LIST_LIMIT_MAX, &f->limit);
     read_fields(a, &in->u.list.members);
+    if (f->sort == DB_SORT_UPDATED_AT)
+        in->u.list.members &= ~RENDER_FRUGAL;
     args_bool(a, "include_total", &f->with_total);
     args_cursor(a, cursor_scope_list(a->user_id, f), &f->cursor);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */
 
-static void write_tasks(struct json_writer *w, const struct db_task_list_reply *reply,
-                        uint32_t members, list_extra_fn extra)
+static void write_tasks(struct json_writer *w, const struct tool_op *op,
+                        const struct db_task_list_reply *reply, list_row_fn write_row)
 {
     json_key(w, "tasks");
     json_begin_array(w);
     for (int i = 0; i < reply->count; i++) {
         json_begin_object(w);
-        render_list_members(w, &reply->tasks[i], members);
-        if (extra)
-            extra(w, reply, i);
+        write_row(w, op, reply, i);
         json_end_object(w);
     }
     json_end_array(w);
 }
 
-void list_answer(struct tool_op *op, const struct db_task_list_reply *reply, uint32_t members,
-                 list_extra_fn extra, const struct db_cursor *next, uint32_t scope)
+void list_answer(struct tool_op *op, const struct db_task_list_reply *reply, list_row_fn write_row,
+                 const struct db_cursor *next, uint32_t scope)
 {
     struct tool_answer answer;
     char text[CURSOR_TEXT_SIZE];
@@ -125,7 +126,7 @@ void list_answer(struct tool_op *op, const struct db_task_list_reply *reply, uin
     }
     tool_answer_begin(&answer);
     json_begin_object(&answer.w);
-    write_tasks(&answer.w, reply, members, extra);
+    write_tasks(&answer.w, op, reply, write_row);
     json_key_string(&answer.w, "next_cursor", cursor);
     if (reply->total >= 0)
         json_key_int(&answer.w, "total", reply->total);
@@ -138,6 +139,12 @@ void list_answer(struct tool_op *op, const struct db_task_list_reply *reply, uin
     tool_answer_end(&answer, op);
 }
 
+static void list_write_row(struct json_writer *w, const struct tool_op *op,
+                           const struct db_task_list_reply *reply, int row)
+{
+    render_list_members(w, &reply->tasks[row], op->in.u.list.members);
+}
+
 static void on_list(void *ctx, int status, const struct db_task_list_reply *reply,
                     const struct error *err)
 {
@@ -148,8 +155,7 @@ static void on_list(void *ctx, int status, const struct db_task_list_reply *repl
     struct db_cursor next = {0};
     if (reply->count > 0)
         next = cursor_after(&reply->tasks[reply->count - 1], f->sort);
-    list_answer(op, reply, op->in.u.list.members, NULL, &next,
-                cursor_scope_list(tool_user_id(op), f));
+    list_answer(op, reply, list_write_row, &next, cursor_scope_list(tool_user_id(op), f));
 }
 
 static int list_start(struct tool_op *op, struct error *err)

@@ -201,6 +201,8 @@ void render_task(struct json_writer *w, const struct db_task *task)
 
 void render_list_members(struct json_writer *w, const struct db_task *task, uint32_t members)
 {
+    if ((members & RENDER_FRUGAL) && task->version == 1)
+        members &= ~(1u << RENDER_UPDATED_AT);
     for (int i = 0; i < RENDER_MEMBER_COUNT; i++) {
         enum render_member member = (enum render_member)i;
         if (!(members & 1u << i) || is_absent(task, member))
@@ -296,4 +298,11 @@ void render_list_head(struct buf *out, int count, int64_t total, bool is_fuzzy, 
     if (cursor)
         buf_printf(out, "; more: call again with cursor \"%s\"", cursor);
     buf_append_char(out, '\n');
+}
+
+/* ---- excerpts ------------------------------------------------------------------------------- */
+
+struct slice render_excerpt(struct slice highlight, size_t chars)
+{
+    return utf8_cut(highlight, chars);
 }

@@ -39,6 +39,9 @@ enum render_member {
         RENDER_MEMBER_COUNT
 };
 #define RENDER_ALL ((1u << RENDER_MEMBER_COUNT) - 1)
+/* Beside the members, when the caller chose none: what another member tells already is left out,
+ * which is updated_at of a task that was never changed (version 1). */
+#define RENDER_FRUGAL (1u << RENDER_MEMBER_COUNT)
 extern const char *const render_member_names[RENDER_MEMBER_COUNT];
 
 /* The whole task as an object, or its members alone, for an answer that has more of them. */

@@ -1,10 +1,15 @@
 /* tools/search.c: search_tasks. */
+#include <stdio.h>
+
 #include "tools/cursor_int.h"
 #include "tools/list_int.h"
 #include "tools/render_int.h"
+#include "tools/utf8_int.h"
 
-#define QUERY_MAX        500
-#define SEARCH_LIMIT_MAX 100
+#define QUERY_MAX           500
+#define SEARCH_LIMIT_MAX    100
+#define EXCERPT_TITLE_CHARS 60
+#define EXCERPT_CHARS       100
 
 #define PAGE SCHEMA_LIMIT("100")
 static const char search_input[] =
@@ -14,7 +19,8 @@ static const char search_input[] =
 
 static const char search_output[] =
     "{\"type\":\"object\",\"properties\":{\"tasks\":{\"type\":\"array\",\"items\":{\"type\":"
-    "\"object\",\"description\":\"As in list_tasks\",\"required\":[\"id\",\"search_rank\","
+    "\"object\",\"description\":\"As in list_tasks; highlights.description stands for "
+    "description\",\"required\":[\"id\",\"search_rank\","
     "\"highlights\"]}},\"next_cursor\":{\"type\":[\"string\",\"null\"]}},"
     "\"required\":[\"tasks\",\"next_cursor\"]}";
 
@@ -29,21 +35,56 @@ static void search_read(struct args *a, const struct tool_def *def, struct tool_
                 &in->u.search.cursor);
 }
 
+/* ---- the answer ------------------------------------------------------------------------------
+ * A hit shows where it hit; get_task gives the rest. So that a page stays small, a highlight is
+ * an excerpt, the description is shorter than in lists, and it is left out where its highlight
+ * shows a part of it. */
+
+static bool has_text(const struct slice *column, int row)
+{
+    return column && column[row].len > 0;
+}
+
 static void write_highlights(struct json_writer *w, const struct db_task_list_reply *reply, int row)
 {
-    json_key(w, "search_rank");
-    json_double(w, reply->rank[row]);
     json_key(w, "highlights");
     json_begin_object(w);
-    if (reply->title_highlight && reply->title_highlight[row].len > 0) {
+    if (has_text(reply->title_highlight, row)) {
         json_key(w, "title");
-        json_slice(w, reply->title_highlight[row]);
+        json_slice(w, render_excerpt(reply->title_highlight[row], EXCERPT_TITLE_CHARS));
     }
-    if (reply->description_highlight && reply->description_highlight[row].len > 0) {
+    if (has_text(reply->description_highlight, row)) {
         json_key(w, "description");
-        json_slice(w, reply->description_highlight[row]);
+        json_slice(w, render_excerpt(reply->description_highlight[row], EXCERPT_CHARS));
     }
     json_end_object(w);
+}
+
+/* Four digits tell ranks apart; the cursor keeps all of them. */
+static void write_rank(struct json_writer *w, double rank)
+{
+    char text[32];
+    int len = snprintf(text, sizeof(text), "%.4g", rank);
+    json_key(w, "search_rank");
+    json_raw(w, (struct slice){text, (size_t)len});
+}
+
+static void search_write_row(struct json_writer *w, const struct tool_op *op,
+                             const struct db_task_list_reply *reply, int row)
+{
+    struct db_task task = reply->tasks[row];
+    uint32_t members = RENDER_ALL | RENDER_FRUGAL;
+    struct slice description = utf8_cut(task.description, EXCERPT_CHARS);
+    (void)op;
+    if (has_text(reply->description_highlight, row)) {
+        members &= ~(1u << RENDER_DESCRIPTION);
+    } else if (description.len < task.description.len) {
+        task.description = description;
+        task.description_truncated = true;
+    }
+    render_list_members(w, &task, members);
+    write_rank(w, reply->rank[row]);
+    write_highlights(w, reply, row);
 }
 
 static void on_search(void *ctx, int status, const struct db_task_list_reply *reply,
@@ -59,7 +100,7 @@ static void on_search(void *ctx, int status, const struct db_task_list_reply *re
                                   .is_fuzzy = reply->is_fuzzy,
                                   .id = reply->tasks[reply->count - 1].id};
     list_answer(
-        op, reply, RENDER_ALL, write_highlights, &next,
+        op, reply, search_write_row, &next,
         cursor_scope_search(tool_user_id(op), op->in.u.search.query, op->in.u.search.status));
 }
 

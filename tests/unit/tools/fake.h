@@ -65,6 +65,7 @@ struct mcp_call {
     cJSON *answer;           /* structured, parsed */
     mcp_cancel_fn on_cancel;
     void *on_cancel_ctx;
+    char structured_room[64 * 1024], text_room[16 * 1024];
 };
 
 struct mcp_server {
