@@ -19,6 +19,7 @@
 #define ARENA_ALIGN           16
 #define ARENA_BLOCK_BYTES     4096
 #define ARENA_BLOCK_MAX_BYTES (64 * 1024)
+#define ARENA_MAX_BYTES       (SIZE_MAX / 4) /* so that padding and headers cannot overflow */
 
 struct arena_block {
     struct arena_block *next;
@@ -29,7 +30,9 @@ struct arena_block {
 
 void arena_init(struct arena *a, size_t max_bytes)
 {
-    *a = (struct arena){.head = NULL, .used_bytes = 0, .max_bytes = max_bytes};
+    *a = (struct arena){.head = NULL,
+                        .used_bytes = 0,
+                        .max_bytes = max_bytes < ARENA_MAX_BYTES ? max_bytes : ARENA_MAX_BYTES};
 }
 
 void arena_deinit(struct arena *a)
@@ -77,7 +80,7 @@ void *arena_alloc(struct arena *a, size_t size)
         return NULL;
     size_t padded = size > 0 ? size : 1;
     size_t need = (padded + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
-    if (need < size || need > a->max_bytes - a->used_bytes)
+    if (need > a->max_bytes - a->used_bytes)
         return NULL;
     struct arena_block *block = a->head;
     if (!block || block->cap - block->used < need)

@@ -43,8 +43,9 @@ void log_write(const struct log *log, enum log_level level, const char *message,
 
 #define LOG_AT(log_, level_, message_, ...)                                                        \
     do {                                                                                           \
-        if ((log_) && (log_)->level <= (level_))                                                   \
-            log_write((log_), (level_), (message_),                                                \
+        const struct log *log_at_ = (log_);                                                        \
+        if (log_at_ && log_at_->level <= (level_))                                                 \
+            log_write(log_at_, (level_), (message_),                                               \
                       (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}});                  \
     } while (0)
 #define log_debug(log_, ...) LOG_AT(log_, LOG_DEBUG, __VA_ARGS__)
