@@ -17,8 +17,8 @@
 #endif
 
 #define ARENA_ALIGN           16
-#define ARENA_BLOCK_BYTES     4096
-#define ARENA_BLOCK_MAX_BYTES (64 * 1024)
+#define ARENA_BLOCK_BYTES     ((size_t)4096)
+#define ARENA_BLOCK_MAX_BYTES ((size_t)64 * 1024)
 #define ARENA_MAX_BYTES       (SIZE_MAX / 4) /* so that padding and headers cannot overflow */
 
 struct arena_block {

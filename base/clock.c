@@ -181,7 +181,7 @@ static bool is_time_real(struct time_of_day t)
 }
 
 /* A leap second becomes the last microsecond before it. */
-static int64_t us_of_day(struct time_of_day t)
+static int64_t time_of_day_us(struct time_of_day t)
 {
     int64_t minutes = t.hour * INT64_C(60) + t.minute;
     if (t.second == 60)
@@ -221,7 +221,7 @@ int clock_parse_rfc3339(struct slice text, int64_t *out_us, struct error *err)
         return error_set(err, BASE_EINVAL, NULL, "needs a UTC offset such as Z or +02:00");
     if (!take_offset(&c, &offset_us) || c.at != c.end)
         return error_set(err, BASE_EINVAL, NULL, "%s", shape);
-    int64_t time_us = days_from_civil(date) * US_PER_DAY + us_of_day(time) - offset_us;
+    int64_t time_us = days_from_civil(date) * US_PER_DAY + time_of_day_us(time) - offset_us;
     int64_t utc_year = date_of(time_us).year;
     if (utc_year < 1 || utc_year > 9999)
         return error_set(err, BASE_EINVAL, NULL, "lies outside the years 0001 to 9999");

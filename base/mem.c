@@ -13,8 +13,8 @@ static _Atomic bool fail_happened;
 static bool is_fault_due(void)
 {
     uint64_t left = atomic_load_explicit(&fail_countdown, memory_order_relaxed);
-    while (left > 0 && !atomic_compare_exchange_weak(&fail_countdown, &left, left - 1))
-        continue;
+    while (left > 0 && !atomic_compare_exchange_weak(&fail_countdown, &left, left - 1)) {
+    }
     if (left != 1)
         return false;
     atomic_store(&fail_happened, true);
