@@ -1,1 +1,129 @@
-/* db/migrate.c */
+/* begin -> advisory lock -> what is applied -> the missing files, in order -> commit. */
+#include "db/migrate.h"
+
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "db/error.h"
+#include "db/migrations_int.h"
+
+/* One number for all processes that migrate a database of ours. */
+#define LOCK_SQL "select pg_advisory_xact_lock(7020611950)"
+
+static const char setup_sql[] =
+    "create schema if not exists todo;"
+    "create table if not exists todo.schema_migrations ("
+    " version integer primary key, name text not null, checksum text not null,"
+    " applied_at timestamptz not null default now())";
+
+static int run(PGconn *pg, const char *sql, const char *name, const struct log *log,
+               struct error *err)
+{
+    PGresult *res = PQexec(pg, sql);
+    ExecStatusType status = PQresultStatus(res);
+    int code = 0;
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+        log_error(log, "migration failed", log_str("file", name), log_str("reason", text),
+                  log_str("sqlstate", PQresultErrorField(res, PG_DIAG_SQLSTATE)));
+        code = error_set(err, DB_EINTERNAL, name, "the migration %s failed: %s", name,
+                         text ? text : "connection lost");
+    }
+    PQclear(res);
+    return code;
+}
+
+/* FNV-1a, to see that an applied file was not changed; no defence against anyone. */
+static void checksum(const char *sql, char out[17])
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (; *sql; sql++)
+        hash = (hash ^ (unsigned char)*sql) * UINT64_C(1099511628211);
+    snprintf(out, 17, "%016llx", (unsigned long long)hash);
+}
+
+static int check_applied(int row, const PGresult *applied, struct error *err)
+{
+    int version = atoi(PQgetvalue(applied, row, 0)); /* NOLINT(cert-err34-c): an integer column */
+    if (version > db_migration_count)
+        return error_set(err, DB_ENEWER, NULL,
+                         "the database schema has version %d, newer than this program's %d; "
+                         "start a newer program",
+                         version, db_migration_count);
+    char sum[17];
+    checksum(db_migrations[version - 1].sql, sum);
+    if (strcmp(sum, PQgetvalue(applied, row, 1)) != 0)
+        return error_set(err, DB_EINTERNAL, db_migrations[version - 1].name,
+                         "the applied migration %s differs from this program's",
+                         db_migrations[version - 1].name);
+    return 0;
+}
+
+static int read_applied(PGconn *pg, int *count, struct error *err)
+{
+    PGresult *res = PQexec(pg, "select version, checksum from todo.schema_migrations order by 1");
+    int status = PQresultStatus(res) == PGRES_TUPLES_OK
+                     ? 0
+                     : error_set(err, DB_EINTERNAL, NULL, "cannot read todo.schema_migrations");
+    *count = PQntuples(res);
+    for (int row = 0; row < *count && !status; row++)
+        status = check_applied(row, res, err);
+    PQclear(res);
+    return status;
+}
+
+static int apply(PGconn *pg, int version, const struct log *log, struct error *err)
+{
+    const struct db_migration *m = &db_migrations[version - 1];
+    int status = run(pg, m->sql, m->name, log, err);
+    if (status)
+        return status;
+    char sum[17];
+    char sql[256];
+    checksum(m->sql, sum);
+    snprintf(sql, sizeof(sql),
+             "insert into todo.schema_migrations (version, name, checksum) "
+             "values (%d, '%s', '%s')",
+             version, m->name, sum);
+    log_info(log, "migration applied", log_str("file", m->name));
+    return run(pg, sql, m->name, log, err);
+}
+
+static int migrate(PGconn *pg, const struct log *log, struct error *err)
+{
+    int applied = 0;
+    int status = run(pg, "begin", "begin", log, err);
+    if (!status)
+        status = run(pg, LOCK_SQL, "lock", log, err);
+    if (!status)
+        status = run(pg, setup_sql, "setup", log, err);
+    if (!status)
+        status = read_applied(pg, &applied, err);
+    for (int version = applied + 1; version <= db_migration_count && !status; version++)
+        status = apply(pg, version, log, err);
+    return status ? status : run(pg, "commit", "commit", log, err);
+}
+
+static void drop_notice(void *ctx, const PGresult *res)
+{
+    (void)ctx;
+    (void)res;
+}
+
+int db_migrate(const char *conninfo, const struct log *log, struct error *err)
+{
+    const char *keys[] = {"dbname", "application_name", "connect_timeout", NULL};
+    const char *values[] = {conninfo, "todo-mcp migrate", "10", NULL};
+    PGconn *pg = PQconnectdbParams(keys, values, 1);
+    PQsetNoticeReceiver(pg, drop_notice, NULL); /* "already exists, skipping" is no news */
+    int status = PQstatus(pg) == CONNECTION_OK
+                     ? migrate(pg, log, err)
+                     : error_set(err, DB_EUNAVAILABLE, "DATABASE_URL",
+                                 "the database cannot be reached: %.180s", PQerrorMessage(pg));
+    PQfinish(pg);
+    return status;
+}

@@ -1,0 +1,16 @@
+# cmake -DOUT=file.c -DDIR=db/migrations -P embed_sql.cmake
+# Writes the numbered SQL files as C strings, a line each, in order.
+file(GLOB files ${DIR}/*.sql)
+list(SORT files)
+set(text "#include \"db/migrations_int.h\"\n\nconst struct db_migration db_migrations[] = {\n")
+foreach(file IN LISTS files)
+  get_filename_component(name ${file} NAME)
+  file(READ ${file} sql)
+  string(REPLACE "\\" "\\\\" sql "${sql}")
+  string(REPLACE "\"" "\\\"" sql "${sql}")
+  string(REPLACE "\n" "\\n\"\n     \"" sql "${sql}")
+  string(APPEND text "    {\"${name}\",\n     \"${sql}\"},\n")
+endforeach()
+list(LENGTH files count)
+string(APPEND text "};\nconst int db_migration_count = ${count};\n")
+file(WRITE ${OUT} "${text}")
