@@ -16,9 +16,8 @@ struct mcp_schema;
 struct error;
 
 /* 0 and *out, or BASE_EINVAL/BASE_ELIMIT/BASE_ENOMEM with the place in `err`. */
-__attribute__((warn_unused_result)) int mcp_schema_compile(const cJSON *schema,
-                                                           struct mcp_schema **out,
-                                                           struct error *err);
+__attribute__((warn_unused_result)) int
+mcp_schema_compile(const cJSON *schema, struct mcp_schema **out, struct error *err);
 void mcp_schema_free(struct mcp_schema *s);
 
 /* The first fault found, in the order of the document. For an agent to act on: `field` is the
@@ -32,6 +31,5 @@ struct mcp_schema_fault {
     char message[512];
 };
 /* 0 when `value` fits, else BASE_EINVAL with *fault filled. */
-__attribute__((warn_unused_result)) int mcp_schema_check(const struct mcp_schema *s,
-                                                         const cJSON *value,
-                                                         struct mcp_schema_fault *fault);
+__attribute__((warn_unused_result)) int
+mcp_schema_check(const struct mcp_schema *s, const cJSON *value, struct mcp_schema_fault *fault);

@@ -24,10 +24,10 @@ struct mcp_server;
 struct mcp_call;
 
 enum mcp_revision { /* in the order of time */
-    MCP_2025_03_26,
-    MCP_2025_06_18,
-    MCP_2025_11_25,
-    MCP_2026_07_28,
+                    MCP_2025_03_26,
+                    MCP_2025_06_18,
+                    MCP_2025_11_25,
+                    MCP_2026_07_28,
 };
 const char *mcp_revision_name(enum mcp_revision revision);
 
@@ -40,33 +40,31 @@ struct mcp_identity {
 
 struct mcp_server_info {
     const char *name, *title, *version, *website_url; /* website_url may be NULL */
-    const char *instructions;                        /* for the model; may be NULL */
-    uint32_t list_ttl_ms;                            /* ttlMs of lists and discover */
-    uint32_t calls_max;                              /* calls in flight in one server: 4,096 */
+    const char *instructions;                         /* for the model; may be NULL */
+    uint32_t list_ttl_ms;                             /* ttlMs of lists and discover */
+    uint32_t calls_max;                               /* calls in flight in one server: 4,096 */
 };
 
 /* Both return 0 and *out or BASE_ENOMEM. Freeing asserts that no call is in flight. */
-__attribute__((warn_unused_result)) int mcp_server_new(const struct mcp_server_info *info,
-                                                       const struct log *log,
-                                                       struct mcp_server **out);
+__attribute__((warn_unused_result)) int
+mcp_server_new(const struct mcp_server_info *info, const struct log *log, struct mcp_server **out);
 void mcp_server_free(struct mcp_server *s);
 
 typedef void (*mcp_tool_fn)(void *ctx, struct mcp_call *call);
 
 struct mcp_tool {
     const char *name, *title, *description;
-    const char *input_schema;  /* JSON text, an object schema */
-    const char *output_schema; /* JSON text or NULL */
+    const char *input_schema;                            /* JSON text, an object schema */
+    const char *output_schema;                           /* JSON text or NULL */
     bool read_only, destructive, idempotent, open_world; /* annotations, all four are sent */
-    uint32_t scopes;           /* all of these bits are needed; 0: none */
+    uint32_t scopes;                                     /* all of these bits are needed; 0: none */
     mcp_tool_fn call;
     void *ctx;
 };
 /* Compiles the schemas and renders the tool's entry of tools/list once. 0, or an error that names
  * the tool (a programmer's mistake: die on it). Names are unique; order of adding is list order. */
-__attribute__((warn_unused_result)) int mcp_server_add_tool(struct mcp_server *s,
-                                                            const struct mcp_tool *tool,
-                                                            struct error *err);
+__attribute__((warn_unused_result)) int
+mcp_server_add_tool(struct mcp_server *s, const struct mcp_tool *tool, struct error *err);
 
 /* ---- inside a tool ---------------------------------------------------------------------- */
 
