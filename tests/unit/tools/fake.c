@@ -1,12 +1,7 @@
 /* tests/unit/tools/fake.c */
 #include "fake.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "support/unit.h"
 
 #include "base/error.h"
 #include "base/json.h"

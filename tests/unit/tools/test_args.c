@@ -1,10 +1,5 @@
 /* How single arguments are read: text, dates, zones, ids; and the sticky first fault. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "support/unit.h"
 
 #include "base/error.h"
 #include "base/json.h"

@@ -1,12 +1,6 @@
 /* Whole calls: what each tool asks of the database, what its replies become, when the relay is
  * woken, and what is refused before the database hears of it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "support/unit.h"
 
 #include "base/clock.h"
 #include "base/error.h"

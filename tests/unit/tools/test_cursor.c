@@ -1,10 +1,5 @@
 /* A cursor comes back as it went, or is refused. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "support/unit.h"
 
 #include "tools/cursor_int.h"
 

@@ -1,11 +1,6 @@
 /* A default page of tasks with long titles and descriptions costs an agent at most 5,000 tokens,
  * at four bytes a token (the client pays for both structured content and text). */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "support/unit.h"
 
 #include "fake.h"
 

@@ -1,11 +1,5 @@
 /* What tools/recurrence takes, how it writes it, and why it refuses the rest. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "support/unit.h"
 
 #include "base/error.h"
 #include "tools/recurrence.h"

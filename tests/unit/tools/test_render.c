@@ -1,10 +1,5 @@
 /* What tasks and labels look like in answers, and what failures do. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "support/unit.h"
 
 #include "base/buf.h"
 #include "base/json.h"
