@@ -1,0 +1,428 @@
+/* bytes -> llhttp -> request -> handler.
+ * All connections read into one buffer of the server; what must stay is copied to the request. */
+#include <assert.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "base/http_int.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+static struct http_conn *conn_of(llhttp_t *parser)
+{
+    return parser->data;
+}
+
+/* ---- closing ---- */
+
+static void on_conn_closed(uv_handle_t *handle)
+{
+    struct http_conn *c = handle->data;
+    struct http_server *s = c->server;
+    buf_deinit(&c->out);
+    buf_deinit(&c->in_write);
+    buf_deinit(&c->pending);
+    mem_free(c);
+    server_try_free(s);
+}
+
+static void unlink_conn(struct http_conn *c)
+{
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        c->server->conns = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    c->server->conn_count--;
+}
+
+/* A request whose connection is gone: freed now if answered, else when its handler answers. */
+static void orphan(struct http_request *req)
+{
+    req->conn = NULL;
+    req->next = NULL;
+    if (req->is_answered || !req->is_handed)
+        request_free(req);
+    else
+        request_tell_gone(req);
+}
+
+void conn_close(struct http_conn *c)
+{
+    if (c->is_closing)
+        return;
+    c->is_closing = true;
+    unlink_conn(c);
+    uv_close((uv_handle_t *)&c->tcp, on_conn_closed);
+    struct http_request *req = c->first;
+    c->first = NULL;
+    c->last = NULL;
+    while (req) {
+        struct http_request *next = req->next;
+        orphan(req);
+        req = next;
+    }
+    if (c->reading) {
+        request_free(c->reading);
+        c->reading = NULL;
+    }
+}
+
+void conn_finish_reading(struct http_conn *c)
+{
+    if (c->is_closing)
+        return;
+    c->is_read_done = true;
+    if (c->reading) {
+        request_free(c->reading);
+        c->reading = NULL;
+    }
+    c->started_ms = 0;
+    conn_flush(c);
+}
+
+/* Refuses what is being read; earlier requests are still answered. */
+static int refuse(struct http_conn *c, int status)
+{
+    struct http_request *req = c->reading ? c->reading : request_new(c->server);
+    c->reading = NULL;
+    c->started_ms = 0;
+    c->is_read_done = true;
+    if (!req) {
+        conn_close(c);
+        return HPE_USER;
+    }
+    req->conn = c;
+    if (c->last)
+        c->last->next = req;
+    else
+        c->first = req;
+    c->last = req;
+    c->in_flight++;
+    respond_refusal(req, status);
+    return HPE_USER;
+}
+
+/* ---- llhttp's callbacks; non-zero stops the parser ---- */
+
+static int on_message_begin(llhttp_t *parser)
+{
+    struct http_conn *c = conn_of(parser);
+    if (c->is_read_done)
+        return HPE_USER;
+    c->reading = request_new(c->server);
+    if (!c->reading) {
+        conn_close(c);
+        return HPE_USER;
+    }
+    c->reading->conn = c;
+    c->head_bytes = 0;
+    c->started_ms = uv_now(c->server->loop);
+    return 0;
+}
+
+static int append_head(struct http_conn *c, struct http_span *span, const char *at, size_t len)
+{
+    struct buf *head = &c->reading->head;
+    if (span->len == 0)
+        span->at = (uint32_t)head->len;
+    buf_append(head, at, len);
+    if (buf_status(head)) {
+        conn_close(c);
+        return HPE_USER;
+    }
+    span->len += (uint32_t)len;
+    return 0;
+}
+
+static int on_url(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http_conn *c = conn_of(parser);
+    c->head_bytes += (uint32_t)len;
+    if (c->head_bytes > c->server->limits.header_bytes)
+        return refuse(c, 414);
+    return append_head(c, &c->reading->target, at, len);
+}
+
+static int on_header_field(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http_conn *c = conn_of(parser);
+    struct http_request *req = c->reading;
+    c->head_bytes += (uint32_t)len + 4;
+    c->value_end = NULL;
+    if (c->head_bytes > c->server->limits.header_bytes || req->header_count == HTTP_HEADERS_MAX)
+        return refuse(c, 431);
+    return append_head(c, &req->names[req->header_count], at, len);
+}
+
+static int on_header_value(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http_conn *c = conn_of(parser);
+    struct http_request *req = c->reading;
+    c->head_bytes += (uint32_t)len;
+    if (c->head_bytes > c->server->limits.header_bytes)
+        return refuse(c, 431);
+    struct http_span *value = &req->values[req->header_count];
+    if (value->len > 0 && c->value_end && at != c->value_end)
+        return refuse(c, 400); /* a folded line: RFC 9112 section 5.2 */
+    c->value_end = at + len;
+    return append_head(c, value, at, len);
+}
+
+static int on_header_value_complete(llhttp_t *parser)
+{
+    struct http_conn *c = conn_of(parser);
+    c->reading->header_count++;
+    c->value_end = NULL;
+    return 0;
+}
+
+static bool is_name(struct slice a, const char *b)
+{
+    return a.len == strlen(b) && strncasecmp(a.ptr, b, a.len) == 0;
+}
+
+/* 0, or the status that refuses the request. */
+static int check_head(struct http_conn *c, const llhttp_t *parser)
+{
+    struct http_request *req = c->reading;
+    if (parser->http_major != 1 || parser->http_minor > 1)
+        return 505;
+    size_t hosts = http_request_header_count(req, "host");
+    if (hosts > 1 || (hosts == 0 && !req->is_http_1_0))
+        return 400;
+    if ((parser->flags & F_CONTENT_LENGTH) && parser->content_length > c->server->limits.body_bytes)
+        return 413;
+    struct slice coding = http_request_header(req, "transfer-encoding");
+    if (coding.len > 0 && !is_name(coding, "chunked"))
+        return 501;
+    if (coding.len > 0 && (parser->flags & F_CONTENT_LENGTH))
+        return 400;
+    struct slice expect = http_request_header(req, "expect");
+    return expect.len > 0 && !is_name(expect, "100-continue") ? 417 : 0;
+}
+
+static int on_headers_complete(llhttp_t *parser)
+{
+    struct http_conn *c = conn_of(parser);
+    struct http_request *req = c->reading;
+    req->method = parser->method;
+    req->is_http_1_0 = parser->http_major == 1 && parser->http_minor == 0;
+    req->is_keep_alive = llhttp_should_keep_alive(parser);
+    int status = check_head(c, parser);
+    if (status)
+        return refuse(c, status);
+    if (http_request_header(req, "expect").len > 0 && !c->first && !req->is_http_1_0) {
+        buf_append_cstr(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+        conn_flush(c);
+    }
+    return 0;
+}
+
+static int on_body(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http_conn *c = conn_of(parser);
+    buf_append(&c->reading->body, at, len);
+    if (buf_status(&c->reading->body) == BASE_ELIMIT)
+        return refuse(c, 413);
+    if (buf_status(&c->reading->body)) {
+        conn_close(c);
+        return HPE_USER;
+    }
+    return 0;
+}
+
+static int on_message_complete(llhttp_t *parser)
+{
+    struct http_conn *c = conn_of(parser);
+    struct http_request *req = c->reading;
+    c->reading = NULL;
+    c->started_ms = 0;
+    if (c->last)
+        c->last->next = req;
+    else
+        c->first = req;
+    c->last = req;
+    c->in_flight++;
+    if (!req->is_keep_alive || parser->upgrade)
+        c->is_read_done = true;
+    req->is_handed = true;
+    c->server->on_request(c->server->ctx, req);
+    if (c->is_closing)
+        return HPE_USER;
+    if (c->in_flight >= c->server->limits.pipeline && !c->is_read_done) {
+        c->is_paused = true;
+        return HPE_PAUSED;
+    }
+    return 0;
+}
+
+void conn_settings_init(llhttp_settings_t *settings)
+{
+    llhttp_settings_init(settings);
+    settings->on_message_begin = on_message_begin;
+    settings->on_url = on_url;
+    settings->on_header_field = on_header_field;
+    settings->on_header_value = on_header_value;
+    settings->on_header_value_complete = on_header_value_complete;
+    settings->on_headers_complete = on_headers_complete;
+    settings->on_body = on_body;
+    settings->on_message_complete = on_message_complete;
+}
+
+/* ---- reading ---- */
+
+static void hold_back(struct http_conn *c, const char *at, const char *end)
+{
+    buf_append(&c->pending, at, (size_t)(end - at));
+    if (buf_status(&c->pending))
+        conn_close(c);
+    else
+        uv_read_stop((uv_stream_t *)&c->tcp);
+}
+
+static void parse(struct http_conn *c, const char *bytes, size_t len)
+{
+    c->is_corked = true;
+    if (c->value_end)
+        c->value_end = bytes; /* a value that went on to the end of the last chunk goes on here */
+    enum llhttp_errno code = llhttp_execute(&c->parser, bytes, len);
+    if (c->is_closing)
+        return;
+    if (code == HPE_PAUSED)
+        hold_back(c, llhttp_get_error_pos(&c->parser), bytes + len);
+    else if (code != HPE_OK && !c->is_read_done)
+        refuse(c, code == HPE_INVALID_VERSION ? 505 : 400);
+    c->is_corked = false;
+    if (!c->is_closing)
+        conn_flush(c);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+{
+    struct http_conn *c = handle->data;
+    (void)suggested;
+    *out = uv_buf_init(c->server->read_bytes, HTTP_READ_BYTES);
+}
+
+/* The client sends no more. It may still read: what it asked for is answered, but a stream that
+ * has no end would hold the connection for ever. */
+static void on_end_of_input(struct http_conn *c)
+{
+    uv_read_stop((uv_stream_t *)&c->tcp);
+    for (const struct http_request *req = c->first; req; req = req->next) {
+        if (req->is_streaming) {
+            conn_close(c);
+            return;
+        }
+    }
+    conn_finish_reading(c);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *chunk)
+{
+    struct http_conn *c = stream->data;
+    if (count == UV_EOF)
+        on_end_of_input(c);
+    else if (count < 0)
+        conn_close(c);
+    else if (count > 0) {
+        c->active_ms = uv_now(c->server->loop);
+        if (!c->is_read_done)
+            parse(c, chunk->base, (size_t)count);
+    }
+}
+
+void conn_resume(struct http_conn *c)
+{
+    if (!c->is_paused || c->is_closing || c->in_flight >= c->server->limits.pipeline)
+        return;
+    c->is_paused = false;
+    llhttp_resume(&c->parser);
+    struct buf held = c->pending;
+    buf_init(&c->pending, HTTP_READ_BYTES);
+    if (held.len > 0)
+        parse(c, held.ptr, held.len);
+    buf_deinit(&held);
+    if (!c->is_closing && !c->is_paused && !c->is_read_done)
+        uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+}
+
+/* ---- time ---- */
+
+void conn_expire(struct http_conn *c, uint64_t now_ms)
+{
+    const struct http_limits *l = &c->server->limits;
+    if (c->is_writing && now_ms - c->active_ms > l->write_stall_ms)
+        conn_close(c);
+    else if (c->started_ms && now_ms - c->started_ms > l->request_ms)
+        refuse(c, 408), conn_flush(c);
+    else if (!c->first && !c->reading && !c->is_writing && now_ms - c->active_ms > l->idle_ms)
+        conn_close(c);
+}
+
+/* ---- the start ---- */
+
+static void read_peer(struct http_conn *c)
+{
+    struct sockaddr_storage address;
+    int size = sizeof(address);
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&address, &size))
+        return;
+    const void *raw = &address;
+    if (address.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = raw;
+        uv_ip6_name(v6, c->peer, sizeof(c->peer));
+        c->is_loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+    } else {
+        const struct sockaddr_in *v4 = raw;
+        uv_ip4_name(v4, c->peer, sizeof(c->peer));
+        c->is_loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    }
+}
+
+static void refuse_crowd(struct http_conn *c)
+{
+    static const char answer[] =
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+        "Connection: close\r\n\r\n";
+    uv_buf_t chunk = uv_buf_init((char *)(uintptr_t)answer, sizeof(answer) - 1);
+    uv_try_write((uv_stream_t *)&c->tcp, &chunk, 1);
+    conn_close(c);
+}
+
+void conn_accept(struct http_server *s, uv_stream_t *listener)
+{
+    struct http_conn *c = mem_calloc(1, sizeof(*c));
+    if (!c) {
+        log_warn(s->log, "no memory for a connection");
+        return;
+    }
+    c->server = s;
+    uv_tcp_init(s->loop, &c->tcp);
+    c->tcp.data = c;
+    buf_init(&c->out, SIZE_MAX / 4);
+    buf_init(&c->in_write, SIZE_MAX / 4);
+    buf_init(&c->pending, HTTP_READ_BYTES);
+    c->active_ms = uv_now(s->loop);
+    c->next = s->conns;
+    if (s->conns)
+        s->conns->prev = c;
+    s->conns = c;
+    s->conn_count++;
+    if (uv_accept(listener, (uv_stream_t *)&c->tcp)) {
+        conn_close(c);
+        return;
+    }
+    if (s->conn_count > s->limits.connections) {
+        refuse_crowd(c);
+        return;
+    }
+    llhttp_init(&c->parser, HTTP_REQUEST, &s->settings);
+    c->parser.data = c;
+    read_peer(c);
+    uv_tcp_nodelay(&c->tcp, 1);
+    if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read))
+        conn_close(c);
+}

@@ -1,0 +1,124 @@
+#pragma once
+/* base/http_int: what http_server.c (listening, time, end), http_conn.c (bytes -> requests) and
+ * http_response.c (answers -> bytes) share.
+ *
+ * A connection holds its requests in order of arrival. Only the first one's answer is written;
+ * those of later ones wait in their own buffers. A request outlives its connection until its
+ * handler has answered it. */
+#include <llhttp.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/http_server.h"
+
+#define HTTP_READ_BYTES    65536
+#define HTTP_HEADERS_MAX   100
+#define HTTP_FREE_REQUESTS 256
+#define HTTP_KEEP_BYTES    16384 /* buffers larger than this are given back after use */
+
+struct http_span {
+    uint32_t at, len; /* in request->head */
+};
+
+struct http_request {
+    struct http_server *server;
+    struct http_conn *conn; /* NULL: the client is gone */
+    struct http_request *next;
+    struct buf head; /* target, then names and values, as they came */
+    struct buf body;
+    struct buf out; /* the answer, while it is not this request's turn or not yet sent */
+    struct arena arena;
+    struct http_span target;
+    struct http_span names[HTTP_HEADERS_MAX], values[HTTP_HEADERS_MAX];
+    uint32_t header_count;
+    uint8_t method;
+    bool is_http_1_0;
+    bool is_keep_alive;
+    bool is_streaming;
+    bool is_answered; /* the answer is complete */
+    bool is_handed;   /* the handler has it */
+    bool is_gone_told;
+    http_gone_fn on_gone;
+    void *on_gone_ctx;
+    void *data;
+};
+
+struct http_conn {
+    struct http_server *server;
+    struct http_conn *prev, *next;
+    uv_tcp_t tcp;
+    uv_write_t write;
+    llhttp_t parser;
+    struct http_request *first, *last; /* handed to the handler, unanswered or unsent */
+    struct http_request *reading;      /* being parsed */
+    uint32_t in_flight;
+    struct buf out;        /* bytes to write */
+    struct buf in_write;   /* bytes that libuv is writing */
+    struct buf pending;    /* input held back by back pressure */
+    const char *value_end; /* where the last header value span ended, to see obs-fold */
+    uint32_t head_bytes;
+    uint64_t started_ms; /* of the request being read; 0: none */
+    uint64_t active_ms;  /* the last byte read or written */
+    char peer[46];
+    bool is_loopback;
+    bool is_writing;
+    bool is_corked;    /* inside the parser: answers gather */
+    bool is_paused;    /* too many requests in flight */
+    bool is_read_done; /* no further request will be read */
+    bool is_closing;
+};
+
+struct http_listener {
+    uv_tcp_t tcp;
+    struct http_server *server;
+    struct http_listener *next;
+};
+
+struct http_server {
+    uv_loop_t *loop;
+    struct http_limits limits;
+    const struct log *log;
+    http_request_fn on_request;
+    void *ctx;
+    struct http_listener *listeners;
+    uint16_t port;
+    struct http_conn *conns;
+    uint32_t conn_count;
+    uint32_t request_count; /* alive, also of connections that are gone */
+    struct http_request *free_requests;
+    uint32_t free_count;
+    llhttp_settings_t settings;
+    uv_timer_t janitor;
+    uint64_t drain_by_ms;
+    bool is_closing;
+    bool is_janitor_closed;
+    http_closed_fn closed;
+    void *closed_ctx;
+    uint64_t date_s;
+    char date[40];
+    char read_bytes[HTTP_READ_BYTES];
+};
+
+/* http_server.c */
+void server_try_free(struct http_server *s);
+const char *server_date(struct http_server *s);
+
+/* http_conn.c */
+void conn_settings_init(llhttp_settings_t *settings);
+void conn_accept(struct http_server *s, uv_stream_t *listener);
+/* Stops reading and ends as soon as what was answered is written. */
+void conn_finish_reading(struct http_conn *c);
+/* Cuts the connection; its requests become gone. */
+void conn_close(struct http_conn *c);
+void conn_resume(struct http_conn *c);
+void conn_expire(struct http_conn *c, uint64_t now_ms);
+
+/* http_response.c */
+struct http_request *request_new(struct http_server *s);
+void request_free(struct http_request *req);
+struct slice span_slice(const struct http_request *req, struct http_span span);
+/* Answers a request that never reached the handler, with an error, and ends the connection. */
+void respond_refusal(struct http_request *req, int status);
+/* Moves what may go to the connection's buffer and writes it. */
+void conn_flush(struct http_conn *c);
+void request_tell_gone(struct http_request *req);

@@ -1,0 +1,404 @@
+/* answers -> bytes, in the order of the requests. What is ready is written at once where the
+ * socket takes it; the rest follows when it does. */
+#include <assert.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "base/http_int.h"
+#include "base/mem.h"
+
+/* ---- the request as the handler sees it ---- */
+
+struct slice span_slice(const struct http_request *req, struct http_span span)
+{
+    return (struct slice){req->head.ptr ? req->head.ptr + span.at : NULL, span.len};
+}
+
+struct http_request *request_new(struct http_server *s)
+{
+    struct http_request *req = s->free_requests;
+    if (req) {
+        struct buf head = req->head;
+        struct buf body = req->body;
+        struct buf out = req->out;
+        s->free_requests = req->next;
+        s->free_count--;
+        memset(req, 0, offsetof(struct http_request, names));
+        memset(&req->header_count, 0, sizeof(*req) - offsetof(struct http_request, header_count));
+        req->head = head;
+        req->body = body;
+        req->out = out;
+    } else {
+        req = mem_calloc(1, sizeof(*req));
+        if (!req)
+            return NULL;
+        buf_init(&req->head, s->limits.header_bytes + 4096u);
+        buf_init(&req->body, s->limits.body_bytes);
+        buf_init(&req->out, SIZE_MAX / 4);
+    }
+    memset(req->names, 0, sizeof(req->names));
+    memset(req->values, 0, sizeof(req->values));
+    req->server = s;
+    arena_init(&req->arena, s->limits.arena_bytes);
+    s->request_count++;
+    return req;
+}
+
+/* Empties a buffer; a large one is given back. */
+static void recycle(struct buf *b)
+{
+    if (b->cap > HTTP_KEEP_BYTES)
+        buf_deinit(b);
+    buf_reset(b);
+}
+
+void request_free(struct http_request *req)
+{
+    struct http_server *s = req->server;
+    arena_deinit(&req->arena);
+    s->request_count--;
+    if (s->free_count < HTTP_FREE_REQUESTS) {
+        recycle(&req->head);
+        recycle(&req->body);
+        recycle(&req->out);
+        req->next = s->free_requests;
+        s->free_requests = req;
+        s->free_count++;
+    } else {
+        buf_deinit(&req->head);
+        buf_deinit(&req->body);
+        buf_deinit(&req->out);
+        mem_free(req);
+    }
+    server_try_free(s);
+}
+
+void request_tell_gone(struct http_request *req)
+{
+    if (req->is_gone_told || !req->on_gone)
+        return;
+    req->is_gone_told = true;
+    req->on_gone(req->on_gone_ctx, req);
+}
+
+struct slice http_request_method(const struct http_request *req)
+{
+    return slice_from_cstr(llhttp_method_name((llhttp_method_t)req->method));
+}
+
+struct slice http_request_path(const struct http_request *req)
+{
+    struct slice target = span_slice(req, req->target);
+    const char *query = target.len > 0 ? memchr(target.ptr, '?', target.len) : NULL;
+    if (query)
+        target.len = (size_t)(query - target.ptr);
+    return target;
+}
+
+struct slice http_request_query(const struct http_request *req)
+{
+    struct slice target = span_slice(req, req->target);
+    struct slice path = http_request_path(req);
+    if (path.len == target.len)
+        return SLICE_EMPTY;
+    return (struct slice){target.ptr + path.len + 1, target.len - path.len - 1};
+}
+
+struct slice http_request_body(const struct http_request *req)
+{
+    return buf_slice(&req->body);
+}
+
+static struct slice trim(struct slice text)
+{
+    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}
+
+struct slice http_request_header(const struct http_request *req, const char *name)
+{
+    size_t len = strlen(name);
+    for (uint32_t i = 0; i < req->header_count; i++) {
+        struct slice found = span_slice(req, req->names[i]);
+        if (found.len == len && strncasecmp(found.ptr, name, len) == 0)
+            return trim(span_slice(req, req->values[i]));
+    }
+    return SLICE_EMPTY;
+}
+
+size_t http_request_header_count(const struct http_request *req, const char *name)
+{
+    size_t len = strlen(name);
+    size_t count = 0;
+    for (uint32_t i = 0; i < req->header_count; i++) {
+        struct slice found = span_slice(req, req->names[i]);
+        count += found.len == len && strncasecmp(found.ptr, name, len) == 0;
+    }
+    return count;
+}
+
+struct arena *http_request_arena(struct http_request *req)
+{
+    return &req->arena;
+}
+
+const char *http_request_peer(const struct http_request *req)
+{
+    return req->conn ? req->conn->peer : "";
+}
+
+bool http_request_is_loopback(const struct http_request *req)
+{
+    return req->conn && req->conn->is_loopback;
+}
+
+void http_request_set_data(struct http_request *req, void *data)
+{
+    req->data = data;
+}
+
+void *http_request_data(const struct http_request *req)
+{
+    return req->data;
+}
+
+void http_request_on_gone(struct http_request *req, http_gone_fn fn, void *ctx)
+{
+    req->on_gone = fn;
+    req->on_gone_ctx = ctx;
+}
+
+bool http_request_is_gone(const struct http_request *req)
+{
+    return !req->conn;
+}
+
+/* ---- writing ---- */
+
+static void on_written(uv_write_t *write, int status)
+{
+    struct http_conn *c = write->data;
+    c->is_writing = false;
+    recycle(&c->in_write);
+    if (c->is_closing)
+        return;
+    c->active_ms = uv_now(c->server->loop);
+    if (status < 0)
+        conn_close(c);
+    else
+        conn_flush(c);
+}
+
+static void write_rest(struct http_conn *c, size_t done)
+{
+    struct buf swap = c->in_write;
+    buf_consume(&c->out, done);
+    c->in_write = c->out;
+    c->out = swap;
+    c->is_writing = true;
+    c->write.data = c;
+    c->active_ms = uv_now(c->server->loop);
+    uv_buf_t chunk = uv_buf_init(c->in_write.ptr, (unsigned)c->in_write.len);
+    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &chunk, 1, on_written)) {
+        c->is_writing = false;
+        conn_close(c);
+    }
+}
+
+static void write_out(struct http_conn *c)
+{
+    if (c->is_writing || c->out.len == 0)
+        return;
+    uv_buf_t chunk = uv_buf_init(c->out.ptr, (unsigned)c->out.len);
+    int done = uv_try_write((uv_stream_t *)&c->tcp, &chunk, 1);
+    if (done < 0 && done != UV_EAGAIN) {
+        conn_close(c);
+        return;
+    }
+    if (done >= 0 && (size_t)done == c->out.len)
+        recycle(&c->out);
+    else
+        write_rest(c, done > 0 ? (size_t)done : 0);
+}
+
+/* Moves the answers whose turn it is to the connection's buffer. */
+static void gather(struct http_conn *c)
+{
+    while (c->first) {
+        struct http_request *req = c->first;
+        if (req->out.len > 0 && c->out.len == 0 && !req->is_streaming) {
+            struct buf swap = c->out; /* no copy where nothing stands before it */
+            c->out = req->out;
+            req->out = swap;
+        } else {
+            buf_append_slice(&c->out, buf_slice(&req->out));
+        }
+        recycle(&req->out);
+        if (!req->is_answered)
+            return;
+        c->first = req->next;
+        if (!c->first)
+            c->last = NULL;
+        c->in_flight--;
+        request_free(req);
+    }
+}
+
+void conn_flush(struct http_conn *c)
+{
+    if (c->is_corked || c->is_closing)
+        return;
+    gather(c);
+    if (buf_status(&c->out)) {
+        conn_close(c);
+        return;
+    }
+    write_out(c);
+    if (c->is_closing)
+        return;
+    if (c->is_read_done && !c->first && !c->reading && !c->is_writing && c->out.len == 0)
+        conn_close(c);
+    else if (c->is_paused)
+        conn_resume(c);
+}
+
+/* ---- answers ---- */
+
+static const char *reason_of(int status)
+{
+    switch (status) {
+#define X(number, name, text)                                                                      \
+    case number:                                                                                   \
+        return #text;
+        HTTP_STATUS_MAP(X)
+#undef X
+    default:
+        return "Unknown";
+    }
+}
+
+static void write_head(struct http_request *req, int status, const struct http_header *headers,
+                       size_t count)
+{
+    struct buf *out = &req->out;
+    buf_append_cstr(out, "HTTP/1.1 ");
+    buf_append_i64(out, status);
+    buf_append_char(out, ' ');
+    buf_append_cstr(out, reason_of(status));
+    buf_append_cstr(out, "\r\nDate: ");
+    buf_append_cstr(out, server_date(req->server));
+    for (size_t i = 0; i < count; i++) {
+        buf_append_cstr(out, "\r\n");
+        buf_append_slice(out, headers[i].name);
+        buf_append_cstr(out, ": ");
+        buf_append_slice(out, headers[i].value);
+    }
+    if (!req->is_keep_alive)
+        buf_append_cstr(out, "\r\nConnection: close");
+    else if (req->is_http_1_0)
+        buf_append_cstr(out, "\r\nConnection: keep-alive");
+}
+
+/* The last answer of a connection that is to end says so. */
+static void settle_keep_alive(struct http_request *req)
+{
+    struct http_conn *c = req->conn;
+    if (req->server->is_closing)
+        c->is_read_done = true;
+    if (c->is_read_done && c->last == req)
+        req->is_keep_alive = false;
+    if (!req->is_keep_alive)
+        c->is_read_done = true;
+}
+
+void http_respond(struct http_request *req, int status, const struct http_header *headers,
+                  size_t header_count, struct slice body)
+{
+    assert(!req->is_answered && !req->is_streaming);
+    struct http_conn *c = req->conn;
+    req->is_answered = true;
+    if (!c) {
+        request_free(req);
+        return;
+    }
+    settle_keep_alive(req);
+    (void)buf_reserve(&req->out, body.len + 512); /* a failure shows in the appends */
+    write_head(req, status, headers, header_count);
+    if (status != 204 && status >= 200) {
+        buf_append_cstr(&req->out, "\r\nContent-Length: ");
+        buf_append_i64(&req->out, (int64_t)body.len);
+    }
+    buf_append_cstr(&req->out, "\r\n\r\n");
+    if (req->method != HTTP_HEAD)
+        buf_append_slice(&req->out, body);
+    if (buf_status(&req->out))
+        conn_close(c);
+    else
+        conn_flush(c);
+}
+
+void respond_refusal(struct http_request *req, int status)
+{
+    static const struct http_header type = {{"Content-Type", 12},
+                                            {"text/plain; charset=utf-8", 25}};
+    req->is_keep_alive = false;
+    req->is_handed = true;
+    http_respond(req, status, &type, 1, slice_from_cstr(reason_of(status)));
+}
+
+int http_stream_start(struct http_request *req, int status, const struct http_header *headers,
+                      size_t header_count)
+{
+    assert(!req->is_answered && !req->is_streaming);
+    req->is_streaming = true;
+    if (!req->conn)
+        return BASE_ECLOSED;
+    buf_deinit(&req->body); /* a stream lives long */
+    if (req->is_http_1_0)
+        req->is_keep_alive = false;
+    settle_keep_alive(req);
+    write_head(req, status, headers, header_count);
+    buf_append_cstr(&req->out,
+                    req->is_http_1_0 ? "\r\n\r\n" : "\r\nTransfer-Encoding: chunked\r\n\r\n");
+    conn_flush(req->conn);
+    return req->conn ? 0 : BASE_ECLOSED;
+}
+
+int http_stream_write(struct http_request *req, struct slice bytes)
+{
+    struct http_conn *c = req->conn;
+    if (!c)
+        return BASE_ECLOSED;
+    if (bytes.len == 0 || req->method == HTTP_HEAD)
+        return 0;
+    if (req->is_http_1_0)
+        buf_append_slice(&req->out, bytes);
+    else {
+        buf_printf(&req->out, "%zx\r\n", bytes.len);
+        buf_append_slice(&req->out, bytes);
+        buf_append_cstr(&req->out, "\r\n");
+    }
+    size_t unsent = req->out.len + (c->first == req ? c->out.len + c->in_write.len : 0);
+    if (buf_status(&req->out) || unsent > req->server->limits.stream_bytes) {
+        conn_close(c); /* a reader that does not read */
+        return BASE_ECLOSED;
+    }
+    conn_flush(c);
+    return req->conn ? 0 : BASE_ECLOSED;
+}
+
+void http_stream_end(struct http_request *req)
+{
+    assert(req->is_streaming && !req->is_answered);
+    struct http_conn *c = req->conn;
+    req->is_answered = true;
+    if (!c) {
+        request_free(req);
+        return;
+    }
+    if (!req->is_http_1_0 && req->method != HTTP_HEAD)
+        buf_append_cstr(&req->out, "0\r\n\r\n");
+    conn_flush(c);
+}
