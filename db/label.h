@@ -19,8 +19,7 @@ typedef void (*db_label_fn)(void *ctx, int status, const struct db_label_reply *
 
 /* Colour empty: none. DB_NAME_TAKEN, DB_LIMIT_EXCEEDED. */
 int db_label_create(struct db_pool *p, enum db_label_kind kind, int64_t user_id, struct slice name,
-                    struct slice color, db_label_fn fn, void *ctx, db_op_id *id,
-                    struct error *err);
+                    struct slice color, db_label_fn fn, void *ctx, db_op_id *id, struct error *err);
 int db_label_list(struct db_pool *p, enum db_label_kind kind, int64_t user_id, db_label_fn fn,
                   void *ctx, db_op_id *id, struct error *err);
 struct db_label_patch {

@@ -68,9 +68,10 @@ typedef uint64_t db_op_id;
 /* Queues one statement; its parameters are copied, `stmt` is borrowed for ever (static const).
  * 0, or DB_EBUSY (queue full), DB_ECLOSED, DB_ENOMEM; on failure `fn` is not called. With no
  * connection up the operation waits at most statement_ms and then ends with DB_EUNAVAILABLE. */
-__attribute__((warn_unused_result)) int
-db_pool_submit(struct db_pool *p, const struct db_stmt *stmt, const db_param *params,
-               db_result_fn fn, void *ctx, db_op_id *id, struct error *err);
+__attribute__((warn_unused_result)) int db_pool_submit(struct db_pool *p,
+                                                       const struct db_stmt *stmt,
+                                                       const db_param *params, db_result_fn fn,
+                                                       void *ctx, db_op_id *id, struct error *err);
 
 /* Gives up on an operation: one still in the queue ends with DB_ECANCELLED; a read in flight is
  * left to end and its callback still runs; a write in flight runs to its end as usual. The

@@ -35,7 +35,7 @@ struct db_label {
 
 struct db_reminder {
     bool is_set;
-    int64_t remind_at;            /* microseconds; 0 while there is no due date to count from */
+    int64_t remind_at;             /* microseconds; 0 while there is no due date to count from */
     int64_t remind_before_minutes; /* -1: an absolute time */
     bool sent;
 };
@@ -74,10 +74,10 @@ struct db_task_list_reply {
     const struct db_task *tasks;
     int count;
     bool has_more;
-    int64_t total;             /* -1: not asked for */
-    const double *rank;        /* search: one a task, else NULL */
+    int64_t total;                                               /* -1: not asked for */
+    const double *rank;                                          /* search: one a task, else NULL */
     const struct slice *title_highlight, *description_highlight; /* search: or empty */
-    bool is_fuzzy;             /* search: answered by trigram similarity */
+    bool is_fuzzy; /* search: answered by trigram similarity */
 };
 typedef void (*db_task_list_fn)(void *ctx, int status, const struct db_task_list_reply *reply,
                                 const struct error *err);
@@ -111,7 +111,7 @@ enum db_task_field {
     DB_FIELD_REMINDER = 1 << 9, /* events only */
 };
 struct db_task_patch {
-    uint32_t set;        /* DB_FIELD_* given by the caller; an empty value removes */
+    uint32_t set; /* DB_FIELD_* given by the caller; an empty value removes */
     struct slice title, description, recurrence_rule, timezone;
     bool completed;
     enum db_priority priority;
@@ -141,11 +141,11 @@ struct db_cursor {
     int64_t id;
 };
 struct db_task_filter {
-    int status;           /* -1 all, 0 pending, 1 completed */
-    int priority;         /* -1 any, else enum db_priority */
-    int64_t category_id;  /* 0 any */
+    int status;          /* -1 all, 0 pending, 1 completed */
+    int priority;        /* -1 any, else enum db_priority */
+    int64_t category_id; /* 0 any */
     int64_t tag_ids[DB_TASK_TAGS_MAX];
-    int tag_count;        /* any of */
+    int tag_count; /* any of */
     bool has_due_before, has_due_after;
     int64_t due_before, due_after; /* due < before, due > after */
     enum db_sort sort;
@@ -172,5 +172,5 @@ struct db_reminder_set {
     struct slice traceparent;
 };
 int db_task_set_reminder(struct db_pool *p, int64_t user_id, int64_t task_id,
-                         const struct db_reminder_set *set, db_task_fn fn, void *ctx,
-                         db_op_id *id, struct error *err);
+                         const struct db_reminder_set *set, db_task_fn fn, void *ctx, db_op_id *id,
+                         struct error *err);
