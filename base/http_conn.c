@@ -23,7 +23,7 @@ static void on_conn_closed(uv_handle_t *handle)
     buf_deinit(&c->in_write);
     buf_deinit(&c->pending);
     mem_free(c);
-    server_try_free(s);
+    http_server_try_free(s);
 }
 
 static void unlink_conn(struct http_conn *c)
@@ -43,12 +43,12 @@ static void orphan(struct http_request *req)
     req->conn = NULL;
     req->next = NULL;
     if (req->is_answered || !req->is_handed)
-        request_free(req);
+        http_request_free(req);
     else
-        request_tell_gone(req);
+        http_request_tell_gone(req);
 }
 
-void conn_close(struct http_conn *c)
+void http_conn_close(struct http_conn *c)
 {
     if (c->is_closing)
         return;
@@ -64,33 +64,33 @@ void conn_close(struct http_conn *c)
         req = next;
     }
     if (c->reading) {
-        request_free(c->reading);
+        http_request_free(c->reading);
         c->reading = NULL;
     }
 }
 
-void conn_finish_reading(struct http_conn *c)
+void http_conn_finish_reading(struct http_conn *c)
 {
     if (c->is_closing)
         return;
     c->is_read_done = true;
     if (c->reading) {
-        request_free(c->reading);
+        http_request_free(c->reading);
         c->reading = NULL;
     }
     c->started_ms = 0;
-    conn_flush(c);
+    http_conn_flush(c);
 }
 
 /* Refuses what is being read; earlier requests are still answered. */
 static int refuse(struct http_conn *c, int status)
 {
-    struct http_request *req = c->reading ? c->reading : request_new(c->server);
+    struct http_request *req = c->reading ? c->reading : http_request_new(c->server);
     c->reading = NULL;
     c->started_ms = 0;
     c->is_read_done = true;
     if (!req) {
-        conn_close(c);
+        http_conn_close(c);
         return HPE_USER;
     }
     req->conn = c;
@@ -100,7 +100,7 @@ static int refuse(struct http_conn *c, int status)
         c->first = req;
     c->last = req;
     c->in_flight++;
-    respond_refusal(req, status);
+    http_respond_refusal(req, status);
     return HPE_USER;
 }
 
@@ -111,9 +111,9 @@ static int on_message_begin(llhttp_t *parser)
     struct http_conn *c = conn_of(parser);
     if (c->is_read_done)
         return HPE_USER;
-    c->reading = request_new(c->server);
+    c->reading = http_request_new(c->server);
     if (!c->reading) {
-        conn_close(c);
+        http_conn_close(c);
         return HPE_USER;
     }
     c->reading->conn = c;
@@ -129,7 +129,7 @@ static int append_head(struct http_conn *c, struct http_span *span, const char *
         span->at = (uint32_t)head->len;
     buf_append(head, at, len);
     if (buf_status(head)) {
-        conn_close(c);
+        http_conn_close(c);
         return HPE_USER;
     }
     span->len += (uint32_t)len;
@@ -215,7 +215,7 @@ static int on_headers_complete(llhttp_t *parser)
         return refuse(c, status);
     if (http_request_header(req, "expect").len > 0 && !c->first && !req->is_http_1_0) {
         buf_append_cstr(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
-        conn_flush(c);
+        http_conn_flush(c);
     }
     return 0;
 }
@@ -227,7 +227,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t len)
     if (buf_status(&c->reading->body) == BASE_ELIMIT)
         return refuse(c, 413);
     if (buf_status(&c->reading->body)) {
-        conn_close(c);
+        http_conn_close(c);
         return HPE_USER;
     }
     return 0;
@@ -258,7 +258,7 @@ static int on_message_complete(llhttp_t *parser)
     return 0;
 }
 
-void conn_settings_init(llhttp_settings_t *settings)
+void http_conn_settings_init(llhttp_settings_t *settings)
 {
     llhttp_settings_init(settings);
     settings->on_message_begin = on_message_begin;
@@ -277,7 +277,7 @@ static void hold_back(struct http_conn *c, const char *at, const char *end)
 {
     buf_append(&c->pending, at, (size_t)(end - at));
     if (buf_status(&c->pending))
-        conn_close(c);
+        http_conn_close(c);
     else
         uv_read_stop((uv_stream_t *)&c->tcp);
 }
@@ -296,7 +296,7 @@ static void parse(struct http_conn *c, const char *bytes, size_t len)
         refuse(c, code == HPE_INVALID_VERSION ? 505 : 400);
     c->is_corked = false;
     if (!c->is_closing)
-        conn_flush(c);
+        http_conn_flush(c);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
@@ -313,11 +313,11 @@ static void on_end_of_input(struct http_conn *c)
     uv_read_stop((uv_stream_t *)&c->tcp);
     for (const struct http_request *req = c->first; req; req = req->next) {
         if (req->is_streaming) {
-            conn_close(c);
+            http_conn_close(c);
             return;
         }
     }
-    conn_finish_reading(c);
+    http_conn_finish_reading(c);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *chunk)
@@ -326,7 +326,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *chunk)
     if (count == UV_EOF)
         on_end_of_input(c);
     else if (count < 0)
-        conn_close(c);
+        http_conn_close(c);
     else if (count > 0) {
         c->active_ms = uv_now(c->server->loop);
         if (!c->is_read_done)
@@ -334,7 +334,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *chunk)
     }
 }
 
-void conn_resume(struct http_conn *c)
+void http_conn_resume(struct http_conn *c)
 {
     if (!c->is_paused || c->is_closing || c->in_flight >= c->server->limits.pipeline)
         return;
@@ -351,15 +351,15 @@ void conn_resume(struct http_conn *c)
 
 /* ---- time ---- */
 
-void conn_expire(struct http_conn *c, uint64_t now_ms)
+void http_conn_expire(struct http_conn *c, uint64_t now_ms)
 {
     const struct http_limits *l = &c->server->limits;
     if (c->is_writing && now_ms - c->active_ms > l->write_stall_ms)
-        conn_close(c);
+        http_conn_close(c);
     else if (c->started_ms && now_ms - c->started_ms > l->request_ms)
-        refuse(c, 408), conn_flush(c);
+        refuse(c, 408), http_conn_flush(c);
     else if (!c->first && !c->reading && !c->is_writing && now_ms - c->active_ms > l->idle_ms)
-        conn_close(c);
+        http_conn_close(c);
 }
 
 /* ---- the start ---- */
@@ -389,10 +389,10 @@ static void refuse_crowd(struct http_conn *c)
         "Connection: close\r\n\r\n";
     uv_buf_t chunk = uv_buf_init((char *)(uintptr_t)answer, sizeof(answer) - 1);
     uv_try_write((uv_stream_t *)&c->tcp, &chunk, 1);
-    conn_close(c);
+    http_conn_close(c);
 }
 
-void conn_accept(struct http_server *s, uv_stream_t *listener)
+void http_conn_accept(struct http_server *s, uv_stream_t *listener)
 {
     struct http_conn *c = mem_calloc(1, sizeof(*c));
     if (!c) {
@@ -412,7 +412,7 @@ void conn_accept(struct http_server *s, uv_stream_t *listener)
     s->conns = c;
     s->conn_count++;
     if (uv_accept(listener, (uv_stream_t *)&c->tcp)) {
-        conn_close(c);
+        http_conn_close(c);
         return;
     }
     if (s->conn_count > s->limits.connections) {
@@ -424,5 +424,5 @@ void conn_accept(struct http_server *s, uv_stream_t *listener)
     read_peer(c);
     uv_tcp_nodelay(&c->tcp, 1);
     if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read))
-        conn_close(c);
+        http_conn_close(c);
 }

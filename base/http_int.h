@@ -100,25 +100,25 @@ struct http_server {
 };
 
 /* http_server.c */
-void server_try_free(struct http_server *s);
-const char *server_date(struct http_server *s);
+void http_server_try_free(struct http_server *s);
+const char *http_server_date(struct http_server *s);
 
 /* http_conn.c */
-void conn_settings_init(llhttp_settings_t *settings);
-void conn_accept(struct http_server *s, uv_stream_t *listener);
+void http_conn_settings_init(llhttp_settings_t *settings);
+void http_conn_accept(struct http_server *s, uv_stream_t *listener);
 /* Stops reading and ends as soon as what was answered is written. */
-void conn_finish_reading(struct http_conn *c);
+void http_conn_finish_reading(struct http_conn *c);
 /* Cuts the connection; its requests become gone. */
-void conn_close(struct http_conn *c);
-void conn_resume(struct http_conn *c);
-void conn_expire(struct http_conn *c, uint64_t now_ms);
+void http_conn_close(struct http_conn *c);
+void http_conn_resume(struct http_conn *c);
+void http_conn_expire(struct http_conn *c, uint64_t now_ms);
 
 /* http_response.c */
-struct http_request *request_new(struct http_server *s);
-void request_free(struct http_request *req);
-struct slice span_slice(const struct http_request *req, struct http_span span);
+struct http_request *http_request_new(struct http_server *s);
+void http_request_free(struct http_request *req);
+struct slice http_span_slice(const struct http_request *req, struct http_span span);
 /* Answers a request that never reached the handler, with an error, and ends the connection. */
-void respond_refusal(struct http_request *req, int status);
+void http_respond_refusal(struct http_request *req, int status);
 /* Moves what may go to the connection's buffer and writes it. */
-void conn_flush(struct http_conn *c);
-void request_tell_gone(struct http_request *req);
+void http_conn_flush(struct http_conn *c);
+void http_request_tell_gone(struct http_request *req);

@@ -10,12 +10,12 @@
 
 /* ---- the request as the handler sees it ---- */
 
-struct slice span_slice(const struct http_request *req, struct http_span span)
+struct slice http_span_slice(const struct http_request *req, struct http_span span)
 {
     return (struct slice){req->head.ptr ? req->head.ptr + span.at : NULL, span.len};
 }
 
-struct http_request *request_new(struct http_server *s)
+struct http_request *http_request_new(struct http_server *s)
 {
     struct http_request *req = s->free_requests;
     if (req) {
@@ -53,7 +53,7 @@ static void recycle(struct buf *b)
     buf_reset(b);
 }
 
-void request_free(struct http_request *req)
+void http_request_free(struct http_request *req)
 {
     struct http_server *s = req->server;
     arena_deinit(&req->arena);
@@ -71,10 +71,10 @@ void request_free(struct http_request *req)
         buf_deinit(&req->out);
         mem_free(req);
     }
-    server_try_free(s);
+    http_server_try_free(s);
 }
 
-void request_tell_gone(struct http_request *req)
+void http_request_tell_gone(struct http_request *req)
 {
     if (req->is_gone_told || !req->on_gone)
         return;
@@ -89,7 +89,7 @@ struct slice http_request_method(const struct http_request *req)
 
 struct slice http_request_path(const struct http_request *req)
 {
-    struct slice target = span_slice(req, req->target);
+    struct slice target = http_span_slice(req, req->target);
     const char *query = target.len > 0 ? memchr(target.ptr, '?', target.len) : NULL;
     if (query)
         target.len = (size_t)(query - target.ptr);
@@ -98,7 +98,7 @@ struct slice http_request_path(const struct http_request *req)
 
 struct slice http_request_query(const struct http_request *req)
 {
-    struct slice target = span_slice(req, req->target);
+    struct slice target = http_span_slice(req, req->target);
     struct slice path = http_request_path(req);
     if (path.len == target.len)
         return SLICE_EMPTY;
@@ -121,9 +121,9 @@ struct slice http_request_header(const struct http_request *req, const char *nam
 {
     size_t len = strlen(name);
     for (uint32_t i = 0; i < req->header_count; i++) {
-        struct slice found = span_slice(req, req->names[i]);
+        struct slice found = http_span_slice(req, req->names[i]);
         if (found.len == len && strncasecmp(found.ptr, name, len) == 0)
-            return trim(span_slice(req, req->values[i]));
+            return trim(http_span_slice(req, req->values[i]));
     }
     return SLICE_EMPTY;
 }
@@ -133,7 +133,7 @@ size_t http_request_header_count(const struct http_request *req, const char *nam
     size_t len = strlen(name);
     size_t count = 0;
     for (uint32_t i = 0; i < req->header_count; i++) {
-        struct slice found = span_slice(req, req->names[i]);
+        struct slice found = http_span_slice(req, req->names[i]);
         count += found.len == len && strncasecmp(found.ptr, name, len) == 0;
     }
     return count;
@@ -186,9 +186,9 @@ static void on_written(uv_write_t *write, int status)
         return;
     c->active_ms = uv_now(c->server->loop);
     if (status < 0)
-        conn_close(c);
+        http_conn_close(c);
     else
-        conn_flush(c);
+        http_conn_flush(c);
 }
 
 static void write_rest(struct http_conn *c, size_t done)
@@ -203,7 +203,7 @@ static void write_rest(struct http_conn *c, size_t done)
     uv_buf_t chunk = uv_buf_init(c->in_write.ptr, (unsigned)c->in_write.len);
     if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &chunk, 1, on_written)) {
         c->is_writing = false;
-        conn_close(c);
+        http_conn_close(c);
     }
 }
 
@@ -214,7 +214,7 @@ static void write_out(struct http_conn *c)
     uv_buf_t chunk = uv_buf_init(c->out.ptr, (unsigned)c->out.len);
     int done = uv_try_write((uv_stream_t *)&c->tcp, &chunk, 1);
     if (done < 0 && done != UV_EAGAIN) {
-        conn_close(c);
+        http_conn_close(c);
         return;
     }
     if (done >= 0 && (size_t)done == c->out.len)
@@ -242,26 +242,26 @@ static void gather(struct http_conn *c)
         if (!c->first)
             c->last = NULL;
         c->in_flight--;
-        request_free(req);
+        http_request_free(req);
     }
 }
 
-void conn_flush(struct http_conn *c)
+void http_conn_flush(struct http_conn *c)
 {
     if (c->is_corked || c->is_closing)
         return;
     gather(c);
     if (buf_status(&c->out)) {
-        conn_close(c);
+        http_conn_close(c);
         return;
     }
     write_out(c);
     if (c->is_closing)
         return;
     if (c->is_read_done && !c->first && !c->reading && !c->is_writing && c->out.len == 0)
-        conn_close(c);
+        http_conn_close(c);
     else if (c->is_paused)
-        conn_resume(c);
+        http_conn_resume(c);
 }
 
 /* ---- answers ---- */
@@ -288,7 +288,7 @@ static void write_head(struct http_request *req, int status, const struct http_h
     buf_append_char(out, ' ');
     buf_append_cstr(out, reason_of(status));
     buf_append_cstr(out, "\r\nDate: ");
-    buf_append_cstr(out, server_date(req->server));
+    buf_append_cstr(out, http_server_date(req->server));
     for (size_t i = 0; i < count; i++) {
         buf_append_cstr(out, "\r\n");
         buf_append_slice(out, headers[i].name);
@@ -320,7 +320,7 @@ void http_respond(struct http_request *req, int status, const struct http_header
     struct http_conn *c = req->conn;
     req->is_answered = true;
     if (!c) {
-        request_free(req);
+        http_request_free(req);
         return;
     }
     settle_keep_alive(req);
@@ -334,12 +334,12 @@ void http_respond(struct http_request *req, int status, const struct http_header
     if (req->method != HTTP_HEAD)
         buf_append_slice(&req->out, body);
     if (buf_status(&req->out))
-        conn_close(c);
+        http_conn_close(c);
     else
-        conn_flush(c);
+        http_conn_flush(c);
 }
 
-void respond_refusal(struct http_request *req, int status)
+void http_respond_refusal(struct http_request *req, int status)
 {
     static const struct http_header type = {{"Content-Type", 12},
                                             {"text/plain; charset=utf-8", 25}};
@@ -362,7 +362,7 @@ int http_stream_start(struct http_request *req, int status, const struct http_he
     write_head(req, status, headers, header_count);
     buf_append_cstr(&req->out,
                     req->is_http_1_0 ? "\r\n\r\n" : "\r\nTransfer-Encoding: chunked\r\n\r\n");
-    conn_flush(req->conn);
+    http_conn_flush(req->conn);
     return req->conn ? 0 : BASE_ECLOSED;
 }
 
@@ -382,10 +382,10 @@ int http_stream_write(struct http_request *req, struct slice bytes)
     }
     size_t unsent = req->out.len + (c->first == req ? c->out.len + c->in_write.len : 0);
     if (buf_status(&req->out) || unsent > req->server->limits.stream_bytes) {
-        conn_close(c); /* a reader that does not read */
+        http_conn_close(c); /* a reader that does not read */
         return BASE_ECLOSED;
     }
-    conn_flush(c);
+    http_conn_flush(c);
     return req->conn ? 0 : BASE_ECLOSED;
 }
 
@@ -395,10 +395,10 @@ void http_stream_end(struct http_request *req)
     struct http_conn *c = req->conn;
     req->is_answered = true;
     if (!c) {
-        request_free(req);
+        http_request_free(req);
         return;
     }
     if (!req->is_http_1_0 && req->method != HTTP_HEAD)
         buf_append_cstr(&req->out, "0\r\n\r\n");
-    conn_flush(c);
+    http_conn_flush(c);
 }

@@ -26,7 +26,7 @@ const struct http_limits http_limits_default = {
 };
 
 /* Made once a second at most. */
-const char *server_date(struct http_server *s)
+const char *http_server_date(struct http_server *s)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
@@ -43,7 +43,7 @@ static void force_close_all(struct http_server *s)
 {
     for (struct http_conn *c = s->conns, *next; c; c = next) {
         next = c->next;
-        conn_close(c);
+        http_conn_close(c);
     }
 }
 
@@ -53,7 +53,7 @@ static void on_janitor(uv_timer_t *timer)
     uint64_t now = uv_now(s->loop);
     for (struct http_conn *c = s->conns, *next; c; c = next) {
         next = c->next;
-        conn_expire(c, now);
+        http_conn_expire(c, now);
     }
     if (s->is_closing && now >= s->drain_by_ms)
         force_close_all(s);
@@ -70,7 +70,7 @@ int http_server_new(uv_loop_t *loop, const struct http_limits *limits, const str
     s->log = log;
     s->on_request = on_request;
     s->ctx = ctx;
-    conn_settings_init(&s->settings);
+    http_conn_settings_init(&s->settings);
     uv_timer_init(loop, &s->janitor);
     s->janitor.data = s;
     uv_timer_start(&s->janitor, on_janitor, JANITOR_MS, JANITOR_MS);
@@ -84,7 +84,7 @@ static void on_connection(uv_stream_t *stream, int status)
     if (status < 0)
         log_warn(l->server->log, "accept failed", log_str("reason", uv_strerror(status)));
     else
-        conn_accept(l->server, stream);
+        http_conn_accept(l->server, stream);
 }
 
 static void on_listener_closed(uv_handle_t *handle)
@@ -96,7 +96,7 @@ static void on_listener_closed(uv_handle_t *handle)
         at = &(*at)->next;
     *at = l->next;
     mem_free(l);
-    server_try_free(s);
+    http_server_try_free(s);
 }
 
 static uint16_t port_of(const uv_tcp_t *tcp)
@@ -177,7 +177,7 @@ static void on_janitor_closed(uv_handle_t *handle)
 }
 
 /* Frees once nothing is left that points here. */
-void server_try_free(struct http_server *s)
+void http_server_try_free(struct http_server *s)
 {
     if (!s->is_closing || s->listeners || s->conns || s->request_count > 0 || s->is_janitor_closed)
         return;
@@ -200,9 +200,9 @@ void http_server_close(struct http_server *s, uint32_t drain_ms, http_closed_fn 
         next = c->next;
         for (struct http_request *req = c->first; req; req = req->next) {
             if (req->is_streaming)
-                request_tell_gone(req);
+                http_request_tell_gone(req);
         }
-        conn_finish_reading(c);
+        http_conn_finish_reading(c);
     }
-    server_try_free(s);
+    http_server_try_free(s);
 }

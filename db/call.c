@@ -25,42 +25,42 @@ static void push_printed(struct db_args *a, size_t len)
     a->used += len + 1;
 }
 
-void args_null(struct db_args *a)
+void params_null(struct db_args *a)
 {
     push(a, SLICE_EMPTY);
 }
 
-void args_text(struct db_args *a, struct slice text)
+void params_text(struct db_args *a, struct slice text)
 {
     push(a, text.len ? text : SLICE_EMPTY);
 }
 
-void args_int(struct db_args *a, int64_t value)
+void params_int(struct db_args *a, int64_t value)
 {
     int len = snprintf(a->text + a->used, sizeof(a->text) - a->used, "%" PRId64, value);
     push_printed(a, (size_t)len);
 }
 
-void args_id(struct db_args *a, int64_t id)
+void params_id(struct db_args *a, int64_t id)
 {
     if (id)
-        args_int(a, id);
+        params_int(a, id);
     else
-        args_null(a);
+        params_null(a);
 }
 
-void args_bool(struct db_args *a, bool value)
+void params_bool(struct db_args *a, bool value)
 {
     push(a, value ? SLICE_LIT("t") : SLICE_LIT("f"));
 }
 
-void args_double(struct db_args *a, double value)
+void params_double(struct db_args *a, double value)
 {
     int len = snprintf(a->text + a->used, sizeof(a->text) - a->used, "%.17g", value);
     push_printed(a, (size_t)len);
 }
 
-void args_time(struct db_args *a, int64_t time_us)
+void params_time(struct db_args *a, int64_t time_us)
 {
     assert(a->used + CLOCK_RFC3339_SIZE < sizeof(a->text));
     push_printed(a, clock_format_rfc3339(time_us, a->text + a->used));
@@ -75,7 +75,7 @@ static bool has_id(const int64_t *ids, int count, int64_t id)
     return false;
 }
 
-void args_ids(struct db_args *a, const int64_t *ids, int count)
+void params_ids(struct db_args *a, const int64_t *ids, int count)
 {
     char *start = a->text + a->used;
     size_t room = sizeof(a->text) - a->used;

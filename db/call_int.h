@@ -32,15 +32,15 @@ struct db_args {
     size_t used;
 };
 
-void args_text(struct db_args *a, struct slice text); /* empty: null */
-void args_int(struct db_args *a, int64_t value);
-void args_id(struct db_args *a, int64_t id); /* 0: null */
-void args_bool(struct db_args *a, bool value);
-void args_double(struct db_args *a, double value);
-void args_time(struct db_args *a, int64_t time_us);
-void args_null(struct db_args *a);
+void params_text(struct db_args *a, struct slice text); /* empty: null */
+void params_int(struct db_args *a, int64_t value);
+void params_id(struct db_args *a, int64_t id); /* 0: null */
+void params_bool(struct db_args *a, bool value);
+void params_double(struct db_args *a, double value);
+void params_time(struct db_args *a, int64_t time_us);
+void params_null(struct db_args *a);
 /* "{1,2}", each id once; at most DB_TASK_TAGS_MAX. */
-void args_ids(struct db_args *a, const int64_t *ids, int count);
+void params_ids(struct db_args *a, const int64_t *ids, int count);
 
 /* Comes once, at the end. status 0: `res`; else `res` is NULL and `err` says why. */
 typedef void (*call_done_fn)(struct db_call *call, int status, const struct db_result *res,

@@ -175,9 +175,9 @@ int db_label_create(struct db_pool *p, enum db_label_kind kind, int64_t user_id,
                     struct slice color, db_label_fn fn, void *ctx, db_op_id *id, struct error *err)
 {
     struct db_args args = {0};
-    args_int(&args, user_id);
-    args_text(&args, name);
-    args_text(&args, color);
+    params_int(&args, user_id);
+    params_text(&args, name);
+    params_text(&args, color);
     struct db_call call = {.pool = p,
                            .stmt = &label_stmts[kind][LABEL_CREATE],
                            .done = label_done,
@@ -190,7 +190,7 @@ int db_label_list(struct db_pool *p, enum db_label_kind kind, int64_t user_id, d
                   void *ctx, db_op_id *id, struct error *err)
 {
     struct db_args args = {0};
-    args_int(&args, user_id);
+    params_int(&args, user_id);
     struct db_call call = {.pool = p,
                            .stmt = &label_stmts[kind][LABEL_LIST],
                            .done = label_list_done,
@@ -204,12 +204,12 @@ int db_label_update(struct db_pool *p, enum db_label_kind kind, int64_t user_id,
                     struct error *err)
 {
     struct db_args args = {0};
-    args_int(&args, user_id);
-    args_int(&args, label_id);
-    args_bool(&args, patch->set_name);
-    args_text(&args, patch->name);
-    args_bool(&args, patch->set_color);
-    args_text(&args, patch->color);
+    params_int(&args, user_id);
+    params_int(&args, label_id);
+    params_bool(&args, patch->set_name);
+    params_text(&args, patch->name);
+    params_bool(&args, patch->set_color);
+    params_text(&args, patch->color);
     struct db_call call = {.pool = p,
                            .stmt = &label_stmts[kind][LABEL_UPDATE],
                            .done = label_done,
@@ -223,9 +223,9 @@ int db_label_delete(struct db_pool *p, enum db_label_kind kind, int64_t user_id,
                     struct error *err)
 {
     struct db_args args = {0};
-    args_int(&args, user_id);
-    args_int(&args, label_id);
-    args_text(&args, traceparent);
+    params_int(&args, user_id);
+    params_int(&args, label_id);
+    params_text(&args, traceparent);
     struct db_call call = {.pool = p,
                            .stmt = &label_stmts[kind][LABEL_DELETE],
                            .done = label_done,

@@ -20,8 +20,8 @@ int db_task_get(struct db_pool *p, int64_t user_id, int64_t task_id, db_task_fn 
                 db_op_id *id, struct error *err)
 {
     struct db_args args = {0};
-    args_int(&args, user_id);
-    args_int(&args, task_id);
+    params_int(&args, user_id);
+    params_int(&args, task_id);
     struct db_call call = {
         .pool = p, .stmt = &task_get_stmt, .done = task_done, .fn.task = fn, .ctx = ctx};
     return call_submit(&call, &args, id, err);

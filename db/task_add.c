@@ -83,21 +83,21 @@ int db_task_add(struct db_pool *p, int64_t user_id, const struct db_task_new *ta
 {
     bool is_full = task->category_id || task->tag_count || task->idempotency_key.len;
     struct db_args args = {0};
-    args_int(&args, user_id);
-    args_text(&args, task->title);
-    args_text(&args, task->description);
-    args_int(&args, task->priority);
+    params_int(&args, user_id);
+    params_text(&args, task->title);
+    params_text(&args, task->description);
+    params_int(&args, task->priority);
     if (task->has_due_date)
-        args_time(&args, task->due_date);
+        params_time(&args, task->due_date);
     else
-        args_null(&args);
-    args_text(&args, task->recurrence_rule);
-    args_text(&args, task->timezone);
-    args_text(&args, task->traceparent);
+        params_null(&args);
+    params_text(&args, task->recurrence_rule);
+    params_text(&args, task->timezone);
+    params_text(&args, task->traceparent);
     if (is_full) {
-        args_text(&args, task->idempotency_key);
-        args_id(&args, task->category_id);
-        args_ids(&args, task->tag_ids, task->tag_count);
+        params_text(&args, task->idempotency_key);
+        params_id(&args, task->category_id);
+        params_ids(&args, task->tag_ids, task->tag_count);
     }
     struct db_call call = {.pool = p,
                            .stmt = is_full ? &task_add_full_stmt : &task_add_stmt,

@@ -131,47 +131,47 @@ static struct slice first_key(enum db_sort sort, bool descending)
     return descending ? SLICE_LIT("infinity") : SLICE_LIT("-infinity");
 }
 
-static void args_cursor(struct db_args *a, const struct db_task_filter *f)
+static void params_cursor(struct db_args *a, const struct db_task_filter *f)
 {
     const struct db_cursor *cursor = &f->cursor;
     if (!cursor->is_set) {
-        args_text(a, first_key(f->sort, f->descending));
-        args_text(a, f->descending ? SLICE_LIT(ID_LAST) : SLICE_LIT("0"));
+        params_text(a, first_key(f->sort, f->descending));
+        params_text(a, f->descending ? SLICE_LIT(ID_LAST) : SLICE_LIT("0"));
         return;
     }
     if (cursor->key_is_null) /* past all due dates: where a scan backwards would begin */
-        args_text(a, first_key(f->sort, !f->descending));
+        params_text(a, first_key(f->sort, !f->descending));
     else if (f->sort == DB_SORT_PRIORITY)
-        args_int(a, cursor->key);
+        params_int(a, cursor->key);
     else
-        args_time(a, cursor->key);
-    args_int(a, cursor->id);
+        params_time(a, cursor->key);
+    params_int(a, cursor->id);
 }
 
-static void args_range(struct db_args *a, const struct db_task_filter *f)
+static void params_range(struct db_args *a, const struct db_task_filter *f)
 {
     if (f->has_due_after)
-        args_time(a, f->due_after);
+        params_time(a, f->due_after);
     else
-        args_text(a, SLICE_LIT("-infinity"));
+        params_text(a, SLICE_LIT("-infinity"));
     if (f->has_due_before)
-        args_time(a, f->due_before);
+        params_time(a, f->due_before);
     else
-        args_text(a, SLICE_LIT("infinity"));
-    args_bool(a, !f->has_due_after && !f->has_due_before);
+        params_text(a, SLICE_LIT("infinity"));
+    params_bool(a, !f->has_due_after && !f->has_due_before);
 }
 
-static void args_filter(struct db_args *a, const struct db_task_filter *f)
+static void params_filter(struct db_args *a, const struct db_task_filter *f)
 {
     static const char *const one[] = {"{0}", "{1}", "{2}", "{3}"};
-    args_bool(a, f->status != 1);
-    args_bool(a, f->status != 0);
-    args_text(a, f->priority < 0 ? SLICE_LIT("{0,1,2,3}") : slice_from_cstr(one[f->priority]));
-    args_range(a, f);
+    params_bool(a, f->status != 1);
+    params_bool(a, f->status != 0);
+    params_text(a, f->priority < 0 ? SLICE_LIT("{0,1,2,3}") : slice_from_cstr(one[f->priority]));
+    params_range(a, f);
     if (f->category_id)
-        args_int(a, f->category_id);
+        params_int(a, f->category_id);
     if (f->tag_count)
-        args_ids(a, f->tag_ids, f->tag_count);
+        params_ids(a, f->tag_ids, f->tag_count);
 }
 
 int db_task_list(struct db_pool *p, int64_t user_id, const struct db_task_filter *filter,
@@ -181,10 +181,10 @@ int db_task_list(struct db_pool *p, int64_t user_id, const struct db_task_filter
                                  (filter->tag_count ? LIST_TAGS : LIST_ALL);
     size_t at = task_list_index(filter->sort, filter->descending, kind, filter->with_total);
     struct db_args args = {0};
-    args_int(&args, user_id);
-    args_int(&args, filter->limit + 1);
-    args_cursor(&args, filter);
-    args_filter(&args, filter);
+    params_int(&args, user_id);
+    params_int(&args, filter->limit + 1);
+    params_cursor(&args, filter);
+    params_filter(&args, filter);
     struct db_call call = {.pool = p,
                            .stmt = &task_list_stmts[at],
                            .done = task_list_done,

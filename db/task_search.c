@@ -83,18 +83,18 @@ int db_task_search(struct db_pool *p, int64_t user_id, struct slice query, int s
     static const char *const statuses[] = {"{f,t}", "{f}", "{t}"};
     bool has_cursor = cursor && cursor->is_set;
     struct db_args args = {0};
-    args_int(&args, user_id);
-    args_text(&args, query);
-    args_int(&args, limit + 1);
-    args_text(&args, slice_from_cstr(statuses[status + 1]));
+    params_int(&args, user_id);
+    params_text(&args, query);
+    params_int(&args, limit + 1);
+    params_text(&args, slice_from_cstr(statuses[status + 1]));
     if (has_cursor) {
-        args_double(&args, cursor->rank);
-        args_int(&args, cursor->id);
-        args_int(&args, cursor->is_fuzzy ? MODE_SIMILAR : MODE_WORDS);
+        params_double(&args, cursor->rank);
+        params_int(&args, cursor->id);
+        params_int(&args, cursor->is_fuzzy ? MODE_SIMILAR : MODE_WORDS);
     } else {
-        args_text(&args, SLICE_LIT("infinity"));
-        args_int(&args, 0);
-        args_int(&args, MODE_FIRST);
+        params_text(&args, SLICE_LIT("infinity"));
+        params_int(&args, 0);
+        params_int(&args, MODE_FIRST);
     }
     struct db_call call = {.pool = p,
                            .stmt = &task_search_stmt,

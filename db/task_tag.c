@@ -75,10 +75,10 @@ int db_task_tag(struct db_pool *p, int64_t user_id, int64_t task_id, int64_t tag
                 struct slice traceparent, db_task_fn fn, void *ctx, db_op_id *id, struct error *err)
 {
     struct db_args args = {0};
-    args_int(&args, user_id);
-    args_int(&args, task_id);
-    args_int(&args, tag_id);
-    args_text(&args, traceparent);
+    params_int(&args, user_id);
+    params_int(&args, task_id);
+    params_int(&args, tag_id);
+    params_text(&args, traceparent);
     struct db_call call = {.pool = p,
                            .stmt = add ? &task_tag_add_stmt : &task_tag_remove_stmt,
                            .done = task_done,
@@ -158,16 +158,16 @@ int db_task_set_reminder(struct db_pool *p, int64_t user_id, int64_t task_id,
                          struct error *err)
 {
     struct db_args args = {0};
-    args_int(&args, user_id);
-    args_int(&args, task_id);
+    params_int(&args, user_id);
+    params_int(&args, task_id);
     if (!set->clear && set->remind_before_minutes >= 0) {
-        args_int(&args, set->remind_before_minutes);
-        args_null(&args);
+        params_int(&args, set->remind_before_minutes);
+        params_null(&args);
     } else if (!set->clear) {
-        args_null(&args);
-        args_time(&args, set->remind_at);
+        params_null(&args);
+        params_time(&args, set->remind_at);
     }
-    args_text(&args, set->traceparent);
+    params_text(&args, set->traceparent);
     struct db_call call = {.pool = p,
                            .stmt = set->clear ? &task_reminder_clear_stmt : &task_reminder_stmt,
                            .done = task_done,

@@ -158,22 +158,22 @@ int db_task_update(struct db_pool *p, int64_t user_id, int64_t task_id,
                    struct error *err)
 {
     struct db_args args = {0};
-    args_int(&args, user_id);
-    args_int(&args, task_id);
-    args_int(&args, patch->set);
-    args_text(&args, patch->title);
-    args_text(&args, patch->description);
-    args_bool(&args, patch->completed);
-    args_int(&args, patch->priority);
-    args_id(&args, patch->category_id);
+    params_int(&args, user_id);
+    params_int(&args, task_id);
+    params_int(&args, patch->set);
+    params_text(&args, patch->title);
+    params_text(&args, patch->description);
+    params_bool(&args, patch->completed);
+    params_int(&args, patch->priority);
+    params_id(&args, patch->category_id);
     if (patch->has_due_date)
-        args_time(&args, patch->due_date);
+        params_time(&args, patch->due_date);
     else
-        args_null(&args);
-    args_text(&args, patch->recurrence_rule);
-    args_text(&args, patch->timezone);
-    args_id(&args, patch->expected_version);
-    args_text(&args, patch->traceparent);
+        params_null(&args);
+    params_text(&args, patch->recurrence_rule);
+    params_text(&args, patch->timezone);
+    params_id(&args, patch->expected_version);
+    params_text(&args, patch->traceparent);
     struct db_call call = {
         .pool = p, .stmt = &task_update_stmt, .done = task_done, .fn.task = fn, .ctx = ctx};
     return call_submit(&call, &args, id, err);
@@ -184,9 +184,9 @@ static int submit_on_task(const struct db_stmt *stmt, struct db_pool *p, int64_t
                           db_op_id *id, struct error *err)
 {
     struct db_args args = {0};
-    args_int(&args, user_id);
-    args_int(&args, task_id);
-    args_text(&args, traceparent);
+    params_int(&args, user_id);
+    params_int(&args, task_id);
+    params_text(&args, traceparent);
     struct db_call call = {.pool = p, .stmt = stmt, .done = task_done, .fn.task = fn, .ctx = ctx};
     return call_submit(&call, &args, id, err);
 }

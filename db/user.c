@@ -42,8 +42,8 @@ int db_user_ensure(struct db_pool *p, struct slice subject, struct slice timezon
                    void *ctx, db_op_id *id, struct error *err)
 {
     struct db_args args = {0};
-    args_text(&args, subject);
-    args_text(&args, timezone);
+    params_text(&args, subject);
+    params_text(&args, timezone);
     struct db_call call = {
         .pool = p, .stmt = &user_ensure_stmt, .done = user_done, .fn.user = fn, .ctx = ctx};
     return call_submit(&call, &args, id, err);
