@@ -183,6 +183,27 @@ static bool is_name(struct slice a, const char *b)
     return a.len == strlen(b) && strncasecmp(a.ptr, b, a.len) == 0;
 }
 
+/* A token (RFC 9110 section 5.6.2): llhttp lets some names through that are none. */
+static bool is_token(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = (unsigned char)name.ptr[i];
+        bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+        if (!is_alnum && (c == 0 || !strchr("!#$%&'*+-.^_`|~", c)))
+            return false;
+    }
+    return name.len > 0;
+}
+
+static bool has_valid_names(const struct http_request *req)
+{
+    for (uint32_t i = 0; i < req->header_count; i++) {
+        if (!is_token(http_span_slice(req, req->names[i])))
+            return false;
+    }
+    return true;
+}
+
 /* 0, or the status that refuses the request. */
 static int check_head(struct http_conn *c, const llhttp_t *parser)
 {
@@ -190,7 +211,7 @@ static int check_head(struct http_conn *c, const llhttp_t *parser)
     if (parser->http_major != 1 || parser->http_minor > 1)
         return 505;
     size_t hosts = http_request_header_count(req, "host");
-    if (hosts > 1 || (hosts == 0 && !req->is_http_1_0))
+    if (hosts > 1 || (hosts == 0 && !req->is_http_1_0) || !has_valid_names(req))
         return 400;
     if ((parser->flags & F_CONTENT_LENGTH) && parser->content_length > c->server->limits.body_bytes)
         return 413;

@@ -63,12 +63,12 @@ const struct db_stmt task_add_full_stmt = {
         " select $1, t.id, g.id from t, g),"
         " o as (" CREATED_EVENT("e.category_id",
                                 "(select coalesce(jsonb_agg(g.id order by g.id), '[]') from g)") "),"
-        " page as (select "
+        " page (task_id) as (select "
         TASK_COLUMNS(TASK_CATEGORY, "(select " TASK_TAGS_PACKED " from g)", TASK_NO_REMINDER)
         " from t left join c on true union all select "
         TASK_COLUMNS(TASK_CATEGORY, TASK_TAGS, TASK_REMINDER)
         " from known k join todo.tasks t on t.user_id = $1 and t.id = k.task_id" TASK_JOINS ")"
-        " select case when v.outcome <> 0 or page.id is not null then v.outcome"
+        " select case when v.outcome <> 0 or page.task_id is not null then v.outcome"
         " when v.is_known then 1 else -1 end,"
         " v.outcome = 0 and not v.is_known, v.is_known, 0, page.*"
         " from verdict v left join page on true",

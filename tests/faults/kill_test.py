@@ -1,6 +1,7 @@
 """Kills todo-mcp and PostgreSQL with SIGKILL in the middle of writes. Afterwards each acknowledged
 change is stored with exactly one outbox row, and no event stands without its change."""
 
+import http.client
 import os
 import random
 import sys
@@ -16,33 +17,53 @@ ROUNDS = int(os.environ.get("KILL_ROUNDS", "5"))
 
 
 class Writer(threading.Thread):
-    """Adds and completes tasks until told to end; remembers what was acknowledged."""
+    """Adds and completes tasks until told to end; remembers what was acknowledged. With keys it
+    repeats an add whose answer it did not get, which must not make a second task."""
 
-    def __init__(self, name, port):
+    def __init__(self, name, port, has_keys):
         super().__init__(daemon=True)
         self.prefix = name
         self.port = port
+        self.has_keys = has_keys
         self.ended = threading.Event()
         self.added = []
         self.completed = []
+        self.fault = None
+        self.client = None
+
+    def call(self, tool, **arguments):
+        """The answer, or None where the call failed as a fault lets it fail."""
+        try:
+            self.client = self.client or Client(self.port(), timeout=10)
+            return self.client.call(tool, **arguments)
+        except ToolError as e:
+            is_safe = tool == "complete_task" or self.has_keys
+            if e.body["code"] != "unavailable" or (is_safe and not e.body["retryable"]):
+                self.fault = e.body
+        except (OSError, http.client.HTTPException, ValueError):
+            self.client = None
+            time.sleep(0.02)
+        return None
+
+    def add(self, n):
+        arguments = {"title": f"{self.prefix}-{n}"}
+        if self.has_keys:
+            arguments["idempotency_key"] = arguments["title"]
+        task = self.call("add_task", **arguments)
+        while not task and self.has_keys and not self.fault:
+            task = self.call("add_task", **arguments)
+        return task
 
     def run(self):
-        client, n = None, 0
-        while not self.ended.is_set():
-            try:
-                client = client or Client(self.port(), timeout=10)
-                n += 1
-                task = client.call("add_task", title=f"{self.prefix}-{n}")
-                self.added.append(task["id"])
-                if n % 3 == 0:
-                    client.call("complete_task", task_id=task["id"])
-                    self.completed.append(task["id"])
-            except ToolError as e:
-                assert e.body["code"] == "unavailable", e.body
-                assert e.body["retryable"] is True, e.body
-            except (OSError, RuntimeError, ValueError, __import__("http.client").client.HTTPException):
-                client = None
-                time.sleep(0.02)
+        n = 0
+        while not self.ended.is_set() and not self.fault:
+            n += 1
+            task = self.add(n)
+            if not task:
+                continue
+            self.added.append(task["id"])
+            if n % 3 == 0 and self.call("complete_task", task_id=task["id"]):
+                self.completed.append(task["id"])
 
 
 class KillTest(unittest.TestCase):
@@ -53,7 +74,7 @@ class KillTest(unittest.TestCase):
         self.addCleanup(lambda: self.server.is_running() and self.server.kill())
 
     def write_while(self, fault):
-        writers = [Writer(f"{fault.__name__}-{i}", lambda: self.server.port)
+        writers = [Writer(f"{fault.__name__}-{i}", lambda: self.server.port, has_keys=i % 2 == 0)
                    for i in range(WRITERS)]
         for w in writers:
             w.start()
@@ -70,6 +91,11 @@ class KillTest(unittest.TestCase):
         for w in writers:
             w.join(30)
             self.assertFalse(w.is_alive(), "a writer hangs")
+            self.assertIsNone(w.fault)
+        keyed = [w for w in writers if w.has_keys]
+        stored = int(self.postgres.value(
+            "select count(*) from todo.idempotency_keys where task_id is not null"))
+        self.assertEqual(stored, sum(len(w.added) for w in keyed), "each keyed add took place once")
         self.check([i for w in writers for i in w.added],
                    [i for w in writers for i in w.completed])
 

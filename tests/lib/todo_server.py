@@ -62,27 +62,35 @@ class Postgres:
                               cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def start(self):
-        options = " ".join(f"-c {s}" for s in self.settings)
-        self._run("pg_ctl", "-D", f"{self.dir}/data", "-l", f"{self.dir}/log", "-w", "-o", options,
-                  "start")
+        """As our own child: a killed one is reaped here, whatever the machine's init does."""
+        with open(f"{self.dir}/log", "ab") as log:
+            self.process = subprocess.Popen(
+                [*self.as_postgres, f"{self.bindir}/postgres", "-D", f"{self.dir}/data",
+                 *(word for s in self.settings for word in ("-c", s))],
+                cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_for(self._answers, 60, "PostgreSQL")
 
-    def stop(self, mode="fast"):
-        self._run("pg_ctl", "-D", f"{self.dir}/data", "-w", "-m", mode, "stop")
+    def _answers(self):
+        if self.process.poll() is not None:
+            with open(f"{self.dir}/log", encoding="utf-8") as log:
+                raise RuntimeError("PostgreSQL did not start:\n" + log.read()[-4000:])
+        return subprocess.run([f"{self.bindir}/pg_isready", "-q", "-h", self.dir],
+                              check=False).returncode == 0
 
-    def pid(self):
-        with open(f"{self.dir}/data/postmaster.pid", encoding="ascii") as f:
-            return int(f.readline())
+    def stop(self, number=signal.SIGINT):
+        self.process.send_signal(number)
+        self.process.wait(60)
 
     def kill(self):
         """kill -9 of the postmaster and of each of its children, as a power cut would."""
-        postmaster = self.pid()
-        children = subprocess.run(["pgrep", "-P", str(postmaster)], stdout=subprocess.PIPE,
+        self.process.send_signal(signal.SIGSTOP)  # so that it forks no more while we count
+        children = subprocess.run(["pgrep", "-P", str(self.process.pid)], stdout=subprocess.PIPE,
                                   text=True, check=False).stdout.split()
-        for pid in [postmaster, *map(int, children)]:
+        for pid in [self.process.pid, *map(int, children)]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: not any(is_alive(int(p)) for p in [postmaster, *children]), 10,
-                 "the end of PostgreSQL")
+        self.process.wait(10)
+        wait_for(lambda: not any(is_alive(int(p)) for p in children), 10, "the end of PostgreSQL")
 
     def query(self, sql):
         """Rows of one statement, as lists of text."""
@@ -95,7 +103,7 @@ class Postgres:
 
     def close(self):
         with contextlib.suppress(Exception):
-            self.stop("immediate")
+            self.stop(signal.SIGQUIT)
         shutil.rmtree(self.dir, ignore_errors=True)
 
 

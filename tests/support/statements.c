@@ -1,0 +1,40 @@
+/* Prints the program's SQL, for the benchmark and for the tests that look at plans:
+ *   statements NAME   that statement
+ *   statements        all of them, each as "NAME<tab>SQL" */
+#include <stdio.h>
+#include <string.h>
+
+#include "db/label_int.h"
+#include "db/task_int.h"
+#include "db/user_int.h"
+
+static int found;
+
+static void show(const struct db_stmt *stmt, const char *wanted)
+{
+    if (wanted && strcmp(wanted, stmt->name) != 0)
+        return;
+    found = 1;
+    if (wanted)
+        printf("%s\n", stmt->sql);
+    else
+        printf("%s\t%s\n", stmt->name, stmt->sql);
+}
+
+int main(int argc, char **argv)
+{
+    const struct db_stmt *const single[] = {
+        &task_add_stmt,      &task_add_full_stmt,       &task_get_stmt,     &task_update_stmt,
+        &task_complete_stmt, &task_delete_stmt,         &task_tag_add_stmt, &task_tag_remove_stmt,
+        &task_reminder_stmt, &task_reminder_clear_stmt, &task_search_stmt,  &user_ensure_stmt,
+    };
+    const char *wanted = argc > 1 ? argv[1] : NULL;
+    for (size_t i = 0; i < sizeof(single) / sizeof(*single); i++)
+        show(single[i], wanted);
+    for (size_t i = 0; i < TASK_LIST_STMTS; i++)
+        show(&task_list_stmts[i], wanted);
+    for (size_t kind = 0; kind < 2; kind++)
+        for (size_t i = 0; i < LABEL_STMTS; i++)
+            show(&label_stmts[kind][i], wanted);
+    return found ? 0 : 1;
+}
