@@ -108,10 +108,10 @@ void conn_close(struct db_conn *c)
 
 static PGconn *begin_connect(const struct db_pool *p)
 {
-    char options[160];
+    char options[512];
     snprintf(options, sizeof(options),
-             "-c statement_timeout=%u -c timezone=UTC -c synchronous_commit=on "
-             "-c idle_in_transaction_session_timeout=%u -c plan_cache_mode=force_generic_plan",
+             DB_SESSION_OPTIONS
+             " -c statement_timeout=%u -c idle_in_transaction_session_timeout=%u",
              p->options.statement_ms, p->options.statement_ms * 2);
     const char *keys[] = {"dbname", "client_encoding", "application_name", "options", NULL};
     const char *values[] = {p->options.conninfo, "UTF8", "todo-mcp", options, NULL};

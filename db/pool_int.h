@@ -15,6 +15,14 @@
 
 #define CONN_STATEMENTS_MAX 128
 
+/* Each session's settings. A statement is planned once, without its values, perhaps while the
+ * tables are still empty. Every statement here is a few rows found by index and read in its order;
+ * so that no plan begins as a scan, a sort or a hash of what is a small table now and a large one
+ * tomorrow, those are the planner's last choice. */
+#define DB_SESSION_OPTIONS                                                                         \
+    "-c timezone=UTC -c synchronous_commit=on -c plan_cache_mode=force_generic_plan -c jit=off"    \
+    " -c enable_seqscan=off -c enable_sort=off -c enable_hashjoin=off -c enable_mergejoin=off"
+
 struct db_op {
     struct db_op *next;
     db_op_id id;

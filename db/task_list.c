@@ -4,11 +4,9 @@
  * no "$n is null or …". What has no index to itself (priority, due dates in another sort) is a
  * plain filter that an absent argument makes always true.
  *
- * Two ranges make a page: pending and completed tasks, each in the order of the sort, merged; a
- * false $5 or $6 leaves one out before it is read. A cursor is a row comparison that starts the
- * range; a first page passes a key before all others. The constant limit inside is for the
- * planner, which takes a parameter for a tenth of all rows and would then rather sort them; the
- * limit of the call stops the reading.
+ * Two ranges make a page: pending and completed tasks, each in the order of the sort and cut at the
+ * limit, then merged; a false $5 or $6 leaves one out before it is read. A cursor is a row
+ * comparison that starts the range; a first page passes a key before all others.
  *
  * By due date a third and fourth range hold the tasks without one, last in both directions.
  *
@@ -18,8 +16,6 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "db/task_int.h"
-
-#define PAGE_MAX "201" /* 200 rows and the one that says there are more */
 
 #define MATCHES(filter)                                                                            \
     " and t.priority = any($7::smallint[])"                                                        \
@@ -33,21 +29,22 @@
 #define IN_TAGS HAS_TAG("11")
 #define IN_BOTH IN_CATEGORY HAS_TAG("12")
 
-#define RANGE(flag, completed, start, filter)                                                      \
-    "select " TASK_OWN " from todo.tasks t where t.user_id = $1::bigint and " completed            \
-    " and " flag "::boolean and " start                                                            \
-    MATCHES(filter)
-#define BOTH_RANGES(start, filter)                                                                 \
-    RANGE("$5", "not t.completed", start, filter)                                                  \
-    " union all " RANGE("$6", "t.completed", start, filter)
+/* clang-format off */
+
+#define RANGE(flag, completed, start, filter, order)                                               \
+    "(select " TASK_OWN " from todo.tasks t where t.user_id = $1::bigint and " completed           \
+    " and " flag "::boolean and " start MATCHES(filter) " order by " order " limit $2::integer)"
+#define BOTH_RANGES(start, filter, order)                                                          \
+    RANGE("$5", "not t.completed", start, filter, order)                                           \
+    " union all " RANGE("$6", "t.completed", start, filter, order)
 
 /* ---- the page ---- */
 
 #define PAGE_BY(column, type, compare, direction, filter)                                          \
     "page as materialized (select * from (" BOTH_RANGES(                                           \
-        "(t." column ", t.id) " compare " ($3::" type ", $4::bigint)",                             \
-        filter) " order by " column " " direction ", id " direction " limit " PAGE_MAX             \
-                ") t limit $2::integer)"
+        "(t." column ", t.id) " compare " ($3::" type ", $4::bigint)", filter,                     \
+        "t." column " " direction ", t.id " direction)                                             \
+    ") t" ORDER_BY(column, direction) " limit $2)"
 #define ORDER_BY(column, direction) " order by t." column " " direction ", t.id " direction
 
 #define DUE_START(compare)                                                                         \
@@ -59,14 +56,14 @@
     "' then $4::bigint else " before_all " end"
 #define PAGE_BY_DUE(compare, direction, last_key, before_all, filter)                              \
     "due as materialized (select * from (" BOTH_RANGES(                                            \
-        DUE_START(compare),                                                                        \
-        filter) " order by due_date " direction ", id " direction " limit " PAGE_MAX               \
-                ") t limit $2::integer),"                                                          \
-                " page as materialized (select * from due union all select * from (select * from " \
-                "(" BOTH_RANGES(NO_DUE_START(compare, last_key, before_all),                       \
-                                filter) " order by id " direction " limit " PAGE_MAX               \
-                                        ") t limit $2::integer - (select count(*) from due)) t)"
-#define ORDER_BY_DUE(direction) " order by t.due_date " direction " nulls last, t.id " direction
+        DUE_START(compare), filter, "t.due_date " direction ", t.id " direction)                   \
+    ") t" ORDER_BY("due_date", direction) " limit $2),"                                            \
+    " page as materialized (select * from due union all select * from (select * from ("            \
+    BOTH_RANGES(NO_DUE_START(compare, last_key, before_all), filter,                               \
+                "t.due_date " direction ", t.id " direction)                                       \
+    ") t" ORDER_BY("due_date", direction) " limit $2 - (select count(*) from due)) t)"
+#define ORDER_BY_DUE(direction)                                                                    \
+    " order by t.due_date " direction " nulls last, t.id " direction
 
 #define CREATED_ASC(filter)   PAGE_BY("created_at", "timestamptz", ">", "asc", filter)
 #define CREATED_DESC(filter)  PAGE_BY("created_at", "timestamptz", "<", "desc", filter)
@@ -77,6 +74,8 @@
 #define DUE_ASC(filter)       PAGE_BY_DUE(">", "asc", "infinity", "0", filter)
 #define DUE_DESC(filter)      PAGE_BY_DUE("<", "desc", "-infinity", ID_LAST, filter)
 #define ID_LAST               "9223372036854775807"
+
+/* clang-format on */
 
 /* ---- the statements ---- */
 

@@ -1,7 +1,7 @@
 """Measures todo-mcp side by side with pgbench that runs the very same SQL on the same cluster, in
 interleaved rounds; prints a table and, as its last line, one JSON object. See docs/benchmarks.md.
 
-usage: ./todo bench [--quick] [--large] [--stdio-only]
+usage: ./todo bench [--quick] [--large]
   --quick   one short round of each (a check that the bench works, not a measurement)
   --large   also with 5,000,000 tasks in the table
 """
@@ -24,13 +24,23 @@ from todo_server import MODERN, Client, Postgres, Server, server_binary, wait_fo
 META = {"io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {}}
 OPERATIONS = ("add_task", "get_task", "list_tasks", "search_tasks")
-# The SQL that `todo-mcp sql NAME` prints, and values for its $1 … $n of the shape that the server
-# sends for the arguments below.
+# What each operation is called with, the server's statement for it, and that statement's parameters
+# as the server sends them for the call: {user} and {task} stand for ids.
 ARGUMENTS = {
     "add_task": {"title": "Write the report of the week"},
     "get_task": {"task_id": None},
     "list_tasks": {"limit": 20},
     "search_tasks": {"query": "quarterly", "limit": 20},
+}
+STATEMENTS = {
+    "add_task": ("task_add", ["{user}", "'Write the report of the week'", "null", "1", "null",
+                              "null", "null", "null"]),
+    "get_task": ("task_get", ["{user}", "{task}"]),
+    "list_tasks": ("task_list_created_desc",
+                   ["{user}", "21", "'infinity'", "9223372036854775807", "true", "true",
+                    "'{0,1,2,3}'", "'-infinity'", "'infinity'", "true"]),
+    "search_tasks": ("task_search", ["{user}", "'quarterly'", "21", "'{f,t}'", "'infinity'", "0",
+                                     "0"]),
 }
 SEED_TASKS = 1000
 
@@ -52,8 +62,9 @@ class Bench:
         self.rounds = 1 if options.quick else 3
         self.dir = tempfile.mkdtemp(prefix="todo-bench-")
         self.postgres = Postgres(settings=["shared_buffers=512MB", "max_wal_size=4GB"])
-        self.server = Server(self.postgres.url, env={"POOL_SIZE": "16", "LOG_LEVEL": "warn"}
-                             if False else {"POOL_SIZE": "16"})
+        self.server = Server(self.postgres.url, env={"POOL_SIZE": "16"})
+        self.session_options = subprocess.run([os.environ["TODO_STATEMENTS"], "-o"], check=True,
+                                              stdout=subprocess.PIPE, text=True).stdout.strip()
         self.figures = {"seconds_a_round": self.seconds, "rounds": self.rounds}
 
     def close(self):
@@ -67,9 +78,9 @@ class Bench:
         self.first_id = client.call("add_task", title="Prepare the quarterly review")["id"]
         self.user_id = int(self.postgres.value("select user_id from todo.tasks limit 1"))
         self.postgres.query(
-            "insert into todo.tasks (user_id, title, description, priority, due_date) "
+            "insert into todo.tasks (user_id, title, description, priority, due_date, timezone) "
             f"select {self.user_id}, 'Task ' || n || case when n % 50 = 0 then ' quarterly' else '' end, "
-            "'Some words about task ' || n, n % 4, now() + n * interval '1 minute' "
+            "'Some words about task ' || n, n % 4, now() + n * interval '1 minute', 'UTC' "
             f"from generate_series(1, {count}) n")
         self.postgres.query("vacuum analyze todo.tasks")
 
@@ -111,28 +122,23 @@ end
     # ---- the same SQL by pgbench -----------------------------------------------------------------
 
     def sql_script(self, operation):
-        """`todo-mcp sql NAME --values` prints the statement with $n and, below a line "--", one
-        SQL literal a line for each parameter of the calls in ARGUMENTS."""
-        out = subprocess.run([self.server.binary, "sql", operation], check=True, env=self.server.env,
-                             stdout=subprocess.PIPE, text=True).stdout
-        sql, _, values = out.partition("\n--\n")
-        literals = values.splitlines()
-        sql = re.sub(r"--[^\n]*", "", sql).replace("\n", " ").strip().rstrip(";")
-        names = {"{user_id}": str(self.user_id), "{task_id}": str(self.first_id)}
+        """The statement as pgbench runs it with -M prepared: numbers are variables, which become
+        parameters; texts stand in the statement."""
+        name, values = STATEMENTS[operation]
+        sql = subprocess.run([os.environ["TODO_STATEMENTS"], name], check=True,
+                             stdout=subprocess.PIPE, text=True).stdout.strip()
+        values = [v.format(user=self.user_id, task=self.first_id) if "{" in v[:1] else v
+                  for v in values]
+        is_number = [v.lstrip("-").isdigit() for v in values]
+        sets = "".join(f"\\set p{n} {v}\n" for n, v in enumerate(values, 1) if is_number[n - 1])
 
-        # pgbench -M prepared sends :variables as text parameters, as the server sends its own.
-        lines = []
-        for n, literal in enumerate(literals, 1):
-            value = names.get(literal, literal)
-            lines.append((n, value))
-        def replace(match):
-            value = dict(lines)[int(match.group(1))]
-            return value if value == "null" or value.startswith("'") else f":p{match.group(1)}"
-        text = "".join(f"\\set p{n} {v}\n" for n, v in lines
-                       if not (v == "null" or v.startswith("'")))
+        def value_of(match):
+            n = int(match.group(1))
+            return f":p{n}" if is_number[n - 1] else values[n - 1]
+
         path = f"{self.dir}/{operation}.sql"
         with open(path, "w", encoding="utf-8") as f:
-            f.write(text + re.sub(r"\$(\d+)", replace, sql) + ";\n")
+            f.write(sets + re.sub(r"\$(\d+)", value_of, sql) + ";\n")
         return path
 
     def pgbench(self, operation, clients):
@@ -143,12 +149,9 @@ end
         out = subprocess.run(
             [f"{self.postgres.bindir}/pgbench", "-n", "-M", "prepared", "-f",
              self.sql_script(operation), "-c", str(clients), "-j", "1", "-T", str(self.seconds),
-             "-l", "--log-prefix", log, "-d", "postgres", "-h", self.postgres.dir, "-U", "postgres"]
-            if False else
-            [f"{self.postgres.bindir}/pgbench", "-n", "-M", "prepared", "-f",
-             self.sql_script(operation), "-c", str(clients), "-j", "1", "-T", str(self.seconds),
              "-l", "--log-prefix", log, "-h", self.postgres.dir, "-U", "postgres", "postgres"],
-            check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.dir)
+            check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.dir,
+            env={**os.environ, "PGOPTIONS": self.session_options})
         tps = float(re.search(r"tps = ([\d.]+) \(without", out.stdout).group(1))
         latencies = []
         for name in os.listdir(self.dir):
@@ -205,8 +208,7 @@ end
     # ---- the rest ----------------------------------------------------------------------------------
 
     def measure(self, label, run, *args):
-        rounds = [run(*args) for _ in range(1)]
-        self.samples.setdefault(label, []).extend(rounds)
+        self.samples.setdefault(label, []).append(run(*args))
 
     def compare(self, operation, connections):
         self.samples = {}

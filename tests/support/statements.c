@@ -1,10 +1,12 @@
 /* Prints the program's SQL, for the benchmark and for the tests that look at plans:
  *   statements NAME   that statement
- *   statements        all of them, each as "NAME<tab>SQL" */
+ *   statements        all of them, each as "NAME<tab>SQL"
+ *   statements -o     the settings of the program's sessions, as PGOPTIONS has them */
 #include <stdio.h>
 #include <string.h>
 
 #include "db/label_int.h"
+#include "db/pool_int.h"
 #include "db/task_int.h"
 #include "db/user_int.h"
 
@@ -29,6 +31,8 @@ int main(int argc, char **argv)
         &task_reminder_stmt, &task_reminder_clear_stmt, &task_search_stmt,  &user_ensure_stmt,
     };
     const char *wanted = argc > 1 ? argv[1] : NULL;
+    if (wanted && strcmp(wanted, "-o") == 0)
+        return puts(DB_SESSION_OPTIONS) < 0;
     for (size_t i = 0; i < sizeof(single) / sizeof(*single); i++)
         show(single[i], wanted);
     for (size_t i = 0; i < TASK_LIST_STMTS; i++)
