@@ -1,0 +1,236 @@
+#include "app.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "db/embedded.h"
+#include "db/migrate.h"
+#include "db/pool.h"
+#include "db/user.h"
+#include "routes.h"
+
+#define STDIO_LINE_BYTES (1u << 20)
+#define STDIO_IN_FLIGHT  64
+
+/* ---- the end ---- */
+
+static void on_pool_closed(void *ctx)
+{
+    struct app *app = ctx;
+    app->pool = NULL;
+}
+
+/* The last transport has ended: nobody is left who could use the pool. */
+static void transport_ended(struct app *app)
+{
+    if (--app->open_transports > 0)
+        return;
+    db_pool_close(app->pool, app->settings->drain_ms, on_pool_closed, app);
+    for (size_t i = 0; i < 2; i++)
+        uv_close((uv_handle_t *)&app->signals[i], NULL);
+}
+
+static void on_transport_closed(void *ctx)
+{
+    transport_ended(ctx);
+}
+
+static void app_stop(struct app *app)
+{
+    if (app->is_stopping)
+        return;
+    app->is_stopping = true;
+    log_info(&app->log, "stopping");
+    if (app->mcp_http)
+        mcp_http_close(app->mcp_http, on_transport_closed, app);
+    if (app->http)
+        http_server_close(app->http, app->settings->drain_ms, on_transport_closed, app);
+    if (app->stdio)
+        mcp_stdio_close(app->stdio, app->settings->drain_ms);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct app *app = handle->data;
+    log_info(&app->log, "signal", log_int("number", number));
+    app_stop(app);
+}
+
+/* Comes when the input ends, or after mcp_stdio_close: whichever is first. */
+static void on_stdio_ended(void *ctx)
+{
+    struct app *app = ctx;
+    if (!app->is_stopping)
+        app_stop(app);
+    transport_ended(app);
+}
+
+/* ---- the start ---- */
+
+static int start_signals(struct app *app)
+{
+    static const int numbers[2] = {SIGTERM, SIGINT};
+    int status = 0;
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < 2 && !status; i++) {
+        uv_signal_init(&app->loop, &app->signals[i]);
+        app->signals[i].data = app;
+        status = uv_signal_start(&app->signals[i], on_signal, numbers[i]);
+    }
+    return status;
+}
+
+static int start_database(struct app *app, struct error *err)
+{
+    const struct settings *s = app->settings;
+    const char *conninfo = s->database_url;
+    int status = 0;
+    if (!conninfo) {
+        status = db_embedded_open(s->data_dir, &app->log, &app->embedded, err);
+        conninfo = status ? NULL : db_embedded_conninfo(app->embedded);
+    }
+    if (!status)
+        status = db_migrate(conninfo, &app->log, err);
+    if (status)
+        return status;
+    struct db_pool_options options = db_pool_options_default;
+    options.conninfo = conninfo;
+    options.size = s->pool_size;
+    options.statement_ms = s->statement_ms;
+    return db_pool_new(&app->loop, &options, &app->log, &app->pool, err);
+}
+
+static void on_user(void *ctx, int status, const struct db_user_reply *user,
+                    const struct error *err)
+{
+    struct app *app = ctx;
+    app->user_status = status;
+    if (status)
+        *app->user_err = *err;
+    else
+        app->identity.user_id = user->id;
+    uv_stop(&app->loop);
+}
+
+/* Every caller is this user as long as there is no authentication. */
+static int find_user(struct app *app, struct error *err)
+{
+    const struct settings *s = app->settings;
+    app->user_err = err;
+    app->identity.subject = s->user;
+    app->identity.scopes = TOOLS_SCOPE_READ | TOOLS_SCOPE_WRITE;
+    int status = db_user_ensure(app->pool, slice_from_cstr(s->user), slice_from_cstr(s->timezone),
+                                on_user, app, NULL, err);
+    if (status)
+        return status;
+    uv_run(&app->loop, UV_RUN_DEFAULT);
+    return app->user_status;
+}
+
+static int start_server(struct app *app, struct error *err)
+{
+    static const struct mcp_server_info info = {
+        .name = "todo-app",
+        .title = "Todo",
+        .version = TODO_VERSION,
+        .instructions =
+            "The user's tasks: add, find, change and complete them, and remind of them. Times are "
+            "RFC 3339 with an offset. Ids are numbers that list_tasks, search_tasks and the "
+            "list_ tools give. An error result says in `field` and `expected` what to mend.",
+        .list_ttl_ms = 3600000,
+        .calls_max = 4096,
+    };
+    if (mcp_server_new(&info, &app->log, &app->server))
+        return error_set(err, BASE_ENOMEM, NULL, "out of memory");
+    app->tools =
+        (struct tools){.pool = app->pool, .log = &app->log, .timezone = app->settings->timezone};
+    return tools_register(&app->tools, app->server, err);
+}
+
+static int start_stdio(struct app *app, struct error *err)
+{
+    const struct mcp_stdio_options options = {.in_fd = STDIN_FILENO,
+                                              .out_fd = STDOUT_FILENO,
+                                              .line_bytes = STDIO_LINE_BYTES,
+                                              .in_flight = STDIO_IN_FLIGHT};
+    int status = mcp_stdio_open(&app->loop, app->server, &app->identity, &options, &app->log,
+                                on_stdio_ended, app, &app->stdio, err);
+    if (!status)
+        app->open_transports++;
+    return status;
+}
+
+static int start_http(struct app *app, struct error *err)
+{
+    const struct settings *s = app->settings;
+    const struct mcp_http_options options = {.identity = &app->identity,
+                                             .allowed_origins = s->allowed_origins,
+                                             .allowed_hosts = s->allowed_hosts};
+    if (mcp_http_new(&app->loop, app->server, &options, &app->log, &app->mcp_http))
+        return error_set(err, BASE_ENOMEM, NULL, "out of memory");
+    app->open_transports++;
+    if (http_server_new(&app->loop, &s->limits, &app->log, routes_handle, app, &app->http))
+        return error_set(err, BASE_ENOMEM, NULL, "out of memory");
+    app->open_transports++;
+    int status = http_server_listen(app->http, s->http_host, s->http_port, err);
+    if (!status)
+        log_info(&app->log, "listening", log_str("address", s->http_host),
+                 log_int("port", http_server_port(app->http)), log_str("path", ROUTES_MCP));
+    return status;
+}
+
+static int app_start(struct app *app, struct error *err)
+{
+    int status = start_signals(app);
+    if (!status)
+        status = start_database(app, err);
+    if (!status)
+        status = find_user(app, err);
+    if (!status)
+        status = start_server(app, err);
+    if (!status)
+        status = app->settings->is_stdio ? start_stdio(app, err) : start_http(app, err);
+    return status;
+}
+
+/* After a start that failed half way: ends what there is. */
+static void app_abandon(struct app *app)
+{
+    app->open_transports++; /* so that there is one to end, whatever has started */
+    app_stop(app);
+    if (app->pool)
+        transport_ended(app);
+    else
+        for (size_t i = 0; i < 2; i++)
+            uv_close((uv_handle_t *)&app->signals[i], NULL);
+}
+
+static void app_free(struct app *app)
+{
+    tools_deinit(&app->tools);
+    if (app->server)
+        mcp_server_free(app->server);
+    if (app->embedded)
+        db_embedded_close(app->embedded);
+}
+
+int app_run(const struct settings *settings, struct error *err)
+{
+    struct app app = {.settings = settings};
+    log_init(&app.log, STDERR_FILENO, settings->log_level, settings->log_format);
+    int status = uv_loop_init(&app.loop);
+    if (status)
+        return error_set(err, status, NULL, "no event loop: %s", uv_strerror(status));
+    status = app_start(&app, err);
+    if (status)
+        app_abandon(&app);
+    uv_run(&app.loop, UV_RUN_DEFAULT);
+    int left = uv_loop_close(&app.loop);
+    app_free(&app);
+    if (!status && left)
+        status = error_set(err, left, NULL, "handles were left open at the end");
+    return status;
+}

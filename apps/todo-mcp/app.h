@@ -1,0 +1,41 @@
+#pragma once
+/* apps/todo-mcp/app: the parts wired together on one loop.
+ *
+ *   app_start: database -> schema -> pool -> user -> tools -> transport
+ *   app_stop:  transport drains -> pool drains -> the loop has nothing left and ends
+ */
+#include <stdbool.h>
+#include <uv.h>
+
+#include "mcp/http.h"
+#include "mcp/server.h"
+#include "mcp/stdio.h"
+#include "settings.h"
+#include "tools/tools.h"
+
+struct db_embedded;
+struct db_pool;
+struct error;
+
+struct app {
+    const struct settings *settings; /* borrowed */
+    struct log log;
+    uv_loop_t loop;
+    struct db_embedded *embedded; /* NULL with DATABASE_URL */
+    struct db_pool *pool;
+    struct mcp_server *server;
+    struct tools tools;
+    struct mcp_identity identity;
+    struct http_server *http;
+    struct mcp_http *mcp_http;
+    struct mcp_stdio *stdio;
+    uv_signal_t signals[2];
+    int open_transports; /* of which app_stop waits for the end */
+    bool is_stopping;
+    int user_status; /* of looking the user up at start */
+    struct error *user_err;
+};
+
+/* Returns when the program was told to stop and has drained, or when it could not start. 0, or the
+ * reason in `err`. */
+__attribute__((warn_unused_result)) int app_run(const struct settings *settings, struct error *err);

@@ -1,0 +1,40 @@
+/* todo-mcp: the MCP server of the task manager. `todo-mcp --help` lists its settings. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "app.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "settings.h"
+
+#define EXIT_USAGE 2
+
+static int print_help(void)
+{
+    struct buf text;
+    buf_init(&text, 65536);
+    settings_help(&text);
+    bool is_printed = !buf_status(&text) && fputs(text.ptr, stdout) >= 0 && fflush(stdout) == 0;
+    buf_deinit(&text);
+    return is_printed ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings;
+    enum settings_action action;
+    struct error err = {0};
+    if (settings_load(&settings, &action, argc, argv, &err)) {
+        fprintf(stderr, "todo-mcp: %s\nTry todo-mcp --help.\n", err.text);
+        return EXIT_USAGE;
+    }
+    if (action == SETTINGS_HELP)
+        return print_help();
+    if (action == SETTINGS_VERSION)
+        return puts("todo-mcp " TODO_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (app_run(&settings, &err)) {
+        fprintf(stderr, "todo-mcp: %s\n", err.text);
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,11 @@
+#pragma once
+/* apps/todo-mcp/routes: HTTP paths -> the MCP endpoint and the probes.
+ *   /mcp      the endpoint
+ *   /healthz  200: the process serves
+ *   /readyz   200 while the database answers, else 503 */
+struct http_request;
+
+#define ROUTES_MCP "/mcp"
+
+/* The http_request_fn of the server; ctx is the struct app. */
+void routes_handle(void *ctx, struct http_request *req);

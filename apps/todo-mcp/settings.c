@@ -1,0 +1,263 @@
+#include "settings.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/config.h"
+#include "base/error.h"
+
+enum setting {
+    STDIO,
+    HTTP_HOST,
+    HTTP_PORT,
+    DATABASE_URL,
+    DATA_DIR,
+    POOL_SIZE,
+    STATEMENT_TIMEOUT_MS,
+    TODO_USER,
+    TODO_TIMEZONE,
+    ALLOWED_ORIGINS,
+    ALLOWED_HOSTS,
+    HEADER_BYTES_MAX,
+    BODY_BYTES_MAX,
+    CONNECTIONS_MAX,
+    REQUEST_TIMEOUT_MS,
+    IDLE_TIMEOUT_MS,
+    DRAIN_MS,
+    LOG_LEVEL,
+    LOG_FORMAT,
+    SETTINGS_COUNT
+};
+
+/* clang-format off: one setting a row */
+static const struct config_setting table[SETTINGS_COUNT] = {
+    [STDIO] = {"STDIO", CONFIG_BOOL, "false", NULL, 0, 0, "",
+               "speak MCP over stdin and stdout instead of HTTP"},
+    [HTTP_HOST] = {"HTTP_HOST", CONFIG_STRING, "127.0.0.1", NULL, 0, 0, "",
+                   "numeric address to listen on; only a loopback one as long as callers are not "
+                   "authenticated"},
+    [HTTP_PORT] = {"HTTP_PORT", CONFIG_INT, "8000", NULL, 0, 65535, "",
+                   "port to listen on; 0 picks a free one"},
+    [DATABASE_URL] =
+        {"DATABASE_URL", CONFIG_SECRET, NULL, NULL, 0, 0, "",
+         "PostgreSQL connection string; without it the program runs a private PostgreSQL"},
+    [DATA_DIR] = {"DATA_DIR", CONFIG_STRING, NULL, NULL, 0, 0, "",
+                  "where the private PostgreSQL lives; default $XDG_DATA_HOME/todo-app or "
+                  "~/.local/share/todo-app"},
+    [POOL_SIZE] = {"POOL_SIZE", CONFIG_INT, "8", NULL, 1, 128, "", "connections to PostgreSQL"},
+    [STATEMENT_TIMEOUT_MS] = {"STATEMENT_TIMEOUT_MS", CONFIG_INT, "10000", NULL, 100, 600000, "ms",
+                              "longest run of one statement"},
+    [TODO_USER] =
+        {"TODO_USER", CONFIG_STRING, NULL, NULL, 0, 0, "",
+         "whose tasks these are while callers are not authenticated; default: the login name"},
+    [TODO_TIMEZONE] = {"TODO_TIMEZONE", CONFIG_STRING, NULL, NULL, 0, 0, "",
+                       "time zone of a new user (IANA name); default: the system's, else UTC"},
+    [ALLOWED_ORIGINS] =
+        {"ALLOWED_ORIGINS", CONFIG_STRING, NULL, NULL, 0, 0, "",
+         "web origins beside loopback ones that may call, separated by commas; * for all"},
+    [ALLOWED_HOSTS] = {"ALLOWED_HOSTS", CONFIG_STRING, NULL, NULL, 0, 0, "",
+                       "Host names beside loopback ones that the server answers to, separated by "
+                       "commas; * for all"},
+    [HEADER_BYTES_MAX] = {"HEADER_BYTES_MAX", CONFIG_INT, "16384", NULL, 1024, 1048576, "bytes",
+                          "largest head of an HTTP request"},
+    [BODY_BYTES_MAX] = {"BODY_BYTES_MAX", CONFIG_INT, "1048576", NULL, 1024, 67108864, "bytes",
+                        "largest body of an HTTP request"},
+    [CONNECTIONS_MAX] = {"CONNECTIONS_MAX", CONFIG_INT, "1024", NULL, 1, 100000, "",
+                         "HTTP connections at a time"},
+    [REQUEST_TIMEOUT_MS] = {"REQUEST_TIMEOUT_MS", CONFIG_INT, "30000", NULL, 100, 600000, "ms",
+                            "longest time to send one HTTP request"},
+    [IDLE_TIMEOUT_MS] = {"IDLE_TIMEOUT_MS", CONFIG_INT, "60000", NULL, 100, 3600000, "ms",
+                         "an HTTP connection without a request is closed after so long"},
+    [DRAIN_MS] = {"DRAIN_MS", CONFIG_INT, "10000", NULL, 0, 600000, "ms",
+                  "how long calls in flight may take to end after SIGTERM or SIGINT"},
+    [LOG_LEVEL] = {"LOG_LEVEL", CONFIG_ENUM, "info", "debug|info|warn|error|off", 0, 0, "",
+                   "what goes to stderr"},
+    [LOG_FORMAT] = {"LOG_FORMAT", CONFIG_ENUM, "auto", "auto|json|text", 0, 0, "",
+                    "auto: text on a terminal, else one JSON object a line"},
+};
+/* clang-format on */
+
+static const char *env_of(const char *name)
+{
+    return getenv(name);
+}
+
+/* ---- defaults that the machine gives ---- */
+
+static const char *home_of_user(void)
+{
+    const char *home = env_of("HOME");
+    if (home && *home)
+        return home;
+    const struct passwd *user = getpwuid(getuid());
+    return user ? user->pw_dir : NULL;
+}
+
+static int default_data_dir(struct settings *s, struct error *err)
+{
+    const char *data_home = env_of("XDG_DATA_HOME");
+    const char *home = home_of_user();
+    int len = -1;
+    if (data_home && data_home[0] == '/')
+        len = snprintf(s->data_dir, sizeof(s->data_dir), "%s/todo-app", data_home);
+    else if (home)
+        len = snprintf(s->data_dir, sizeof(s->data_dir), "%s/.local/share/todo-app", home);
+    if (len < 0 || (size_t)len >= sizeof(s->data_dir))
+        return error_set(err, BASE_EINVAL, "DATA_DIR", "DATA_DIR has no default here: set it");
+    return 0;
+}
+
+static void default_user(struct settings *s)
+{
+    const struct passwd *user = getpwuid(getuid());
+    snprintf(s->user, sizeof(s->user), "%s", user && *user->pw_name ? user->pw_name : "default");
+}
+
+static bool read_first_line(const char *path, char *line, size_t size)
+{
+    FILE *file = fopen(path, "re");
+    bool is_read = file && fgets(line, (int)size, file);
+    if (file)
+        fclose(file);
+    if (is_read)
+        line[strcspn(line, " \t\r\n")] = '\0';
+    return is_read && *line;
+}
+
+/* /etc/localtime links to the zone's file. */
+static void default_timezone(struct settings *s)
+{
+    char target[256];
+    const char *env = env_of("TZ");
+    if (env && *env == ':')
+        env++;
+    if (env && *env && *env != '/' && strlen(env) < sizeof(s->timezone)) {
+        snprintf(s->timezone, sizeof(s->timezone), "%s", env);
+        return;
+    }
+    ssize_t len = readlink("/etc/localtime", target, sizeof(target) - 1);
+    target[len > 0 ? len : 0] = '\0';
+    const char *zone = strstr(target, "/zoneinfo/");
+    if (zone && strlen(zone + 10) < sizeof(s->timezone))
+        snprintf(s->timezone, sizeof(s->timezone), "%s", zone + 10);
+    else if (!read_first_line("/etc/timezone", s->timezone, sizeof(s->timezone)))
+        snprintf(s->timezone, sizeof(s->timezone), "UTC");
+}
+
+/* ---- values -> settings ---- */
+
+static int copy_text(const struct config_value *value, enum setting which, char *out, size_t size,
+                     struct error *err)
+{
+    if (strlen(value->text) >= size)
+        return error_set(err, BASE_EINVAL, table[which].name, "%s is too long", table[which].name);
+    snprintf(out, size, "%s", value->text);
+    return 0;
+}
+
+/* "a, b" -> {"a", "b", NULL}; the texts go into s->lists at *used. */
+static int read_list(struct settings *s, const struct config_value *value, enum setting which,
+                     const char **out, size_t *used, struct error *err)
+{
+    size_t count = 0;
+    char *rest = s->lists + *used;
+    size_t len = value->text ? strlen(value->text) + 1 : 0;
+    if (len > sizeof(s->lists) - *used)
+        return error_set(err, BASE_EINVAL, table[which].name, "%s is too long", table[which].name);
+    if (len > 0)
+        memcpy(rest, value->text, len);
+    *used += len;
+    for (char *item = len ? strtok_r(rest, ", ", &rest) : NULL; item;
+         item = strtok_r(NULL, ", ", &rest)) {
+        if (count == SETTINGS_LIST_MAX)
+            return error_set(err, BASE_EINVAL, table[which].name, "%s has more than %d entries",
+                             table[which].name, SETTINGS_LIST_MAX);
+        out[count++] = item;
+    }
+    out[count] = NULL;
+    return 0;
+}
+
+static bool is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
+}
+
+static void fill_numbers(struct settings *s, const struct config_value *v)
+{
+    s->http_port = (uint16_t)v[HTTP_PORT].num;
+    s->pool_size = (uint32_t)v[POOL_SIZE].num;
+    s->statement_ms = (uint32_t)v[STATEMENT_TIMEOUT_MS].num;
+    s->limits = http_limits_default;
+    s->limits.header_bytes = (uint32_t)v[HEADER_BYTES_MAX].num;
+    s->limits.body_bytes = (uint32_t)v[BODY_BYTES_MAX].num;
+    s->limits.connections = (uint32_t)v[CONNECTIONS_MAX].num;
+    s->limits.request_ms = (uint32_t)v[REQUEST_TIMEOUT_MS].num;
+    s->limits.idle_ms = (uint32_t)v[IDLE_TIMEOUT_MS].num;
+    s->drain_ms = (uint32_t)v[DRAIN_MS].num;
+    s->log_level = (enum log_level)v[LOG_LEVEL].num;
+    s->log_format = (enum log_format)v[LOG_FORMAT].num;
+}
+
+static int fill(struct settings *s, const struct config_value *v, struct error *err)
+{
+    size_t used = 0;
+    int status = 0;
+    *s = (struct settings){.is_stdio = v[STDIO].flag,
+                           .http_host = v[HTTP_HOST].text,
+                           .database_url = v[DATABASE_URL].text};
+    fill_numbers(s, v);
+    default_user(s);
+    default_timezone(s);
+    if (v[TODO_USER].text)
+        status = copy_text(&v[TODO_USER], TODO_USER, s->user, sizeof(s->user), err);
+    if (!status && v[TODO_TIMEZONE].text)
+        status = copy_text(&v[TODO_TIMEZONE], TODO_TIMEZONE, s->timezone, sizeof(s->timezone), err);
+    if (!status && v[DATA_DIR].text)
+        status = copy_text(&v[DATA_DIR], DATA_DIR, s->data_dir, sizeof(s->data_dir), err);
+    else if (!status && !s->database_url)
+        status = default_data_dir(s, err);
+    if (!status)
+        status = read_list(s, &v[ALLOWED_ORIGINS], ALLOWED_ORIGINS, s->allowed_origins, &used, err);
+    if (!status)
+        status = read_list(s, &v[ALLOWED_HOSTS], ALLOWED_HOSTS, s->allowed_hosts, &used, err);
+    if (!status && !s->is_stdio && !is_loopback(s->http_host))
+        status = error_set(err, BASE_EINVAL, "HTTP_HOST",
+                           "HTTP_HOST %s would let anyone in, since callers are not authenticated: "
+                           "use a loopback address such as 127.0.0.1",
+                           s->http_host);
+    return status;
+}
+
+int settings_load(struct settings *s, enum settings_action *action, int argc, char **argv,
+                  struct error *err)
+{
+    struct config_value values[SETTINGS_COUNT];
+    int rest = argc;
+    *action = SETTINGS_RUN;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            *action = SETTINGS_HELP;
+        else if (strcmp(argv[i], "--version") == 0)
+            *action = SETTINGS_VERSION;
+        if (*action != SETTINGS_RUN)
+            return 0;
+    }
+    int status = config_load(table, SETTINGS_COUNT, argc, argv, env_of, values, &rest, err);
+    if (!status && rest < argc)
+        status = error_set(err, BASE_EINVAL, "", "unknown command \"%.60s\"", argv[rest]);
+    return status ? status : fill(s, values, err);
+}
+
+void settings_help(struct buf *out)
+{
+    buf_append_cstr(out, "usage: todo-mcp [SETTINGS]\n\n"
+                         "A task manager that AI agents drive over MCP, at http://HOST:PORT/mcp or "
+                         "on stdio.\n\n"
+                         "  --help, --version\n\n");
+    config_help(table, SETTINGS_COUNT, out);
+}
