@@ -47,7 +47,7 @@ static const struct config_setting table[SETTINGS_COUNT] = {
          "PostgreSQL connection string; without it the program runs a private PostgreSQL"},
     [DATA_DIR] = {"DATA_DIR", CONFIG_STRING, NULL, NULL, 0, 0, "",
                   "where the private PostgreSQL lives; default $XDG_DATA_HOME/todo-app or "
-                  "~/.local/share/todo-app"},
+                  "~/.local/share/todo-app, as root /var/lib/todo-app"},
     [POOL_SIZE] = {"POOL_SIZE", CONFIG_INT, "8", NULL, 1, 128, "", "connections to PostgreSQL"},
     [STATEMENT_TIMEOUT_MS] = {"STATEMENT_TIMEOUT_MS", CONFIG_INT, "10000", NULL, 100, 600000, "ms",
                               "longest run of one statement"},
@@ -97,6 +97,7 @@ static const char *home_of_user(void)
     return user ? user->pw_dir : NULL;
 }
 
+/* Root's home is closed to user postgres, whom PostgreSQL runs as when root starts it. */
 static int default_data_dir(struct settings *s, struct error *err)
 {
     const char *data_home = env_of("XDG_DATA_HOME");
@@ -104,6 +105,8 @@ static int default_data_dir(struct settings *s, struct error *err)
     int len = -1;
     if (data_home && data_home[0] == '/')
         len = snprintf(s->data_dir, sizeof(s->data_dir), "%s/todo-app", data_home);
+    else if (geteuid() == 0)
+        len = snprintf(s->data_dir, sizeof(s->data_dir), "/var/lib/todo-app");
     else if (home)
         len = snprintf(s->data_dir, sizeof(s->data_dir), "%s/.local/share/todo-app", home);
     if (len < 0 || (size_t)len >= sizeof(s->data_dir))
