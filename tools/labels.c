@@ -21,13 +21,14 @@ static const struct {
 #define ID_INPUT(id)                                                                               \
     "{\"type\":\"object\",\"properties\":{\"" id "\":" SCHEMA_ID "},\"required\":[\"" id           \
     "\"]" SCHEMA_END
-#define NO_INPUT     "{\"type\":\"object\",\"properties\":{}" SCHEMA_END
-#define LABEL_OUTPUT "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"color\",\"created_at\"]}"
+#define NO_INPUT "{\"type\":\"object\",\"properties\":{}" SCHEMA_END
+#define LABEL_OUTPUT                                                                               \
+    "{\"type\":\"object\"," SCHEMA_REQUIRED("\"id\",\"name\",\"color\",\"created_at\"")
 #define LIST_OUTPUT(list)                                                                          \
     "{\"type\":\"object\",\"properties\":{\"" list "\":{\"type\":\"array\",\"items\":{\"type\":"   \
-    "\"object\",\"required\":[\"id\",\"name\",\"color\",\"created_at\",\"task_count\"]}}},"        \
-    "\"required\":[\"" list "\"]}"
-#define DELETE_OUTPUT "{\"type\":\"object\",\"required\":[\"deleted\",\"tasks_affected\"]}"
+    "\"object\",\"required\":[\"id\",\"name\",\"color\",\"created_at\",\"task_count\"]}}}"         \
+    "," SCHEMA_REQUIRED("\"" list "\"")
+#define DELETE_OUTPUT "{\"type\":\"object\"," SCHEMA_REQUIRED("\"deleted\",\"tasks_affected\"")
 
 /* ---- callbacks ------------------------------------------------------------------------------ */
 

@@ -30,8 +30,8 @@ static const char list_output[] =
     "\"object\",\"description\":\"As get_task; null, empty and false members are left out, and "
     "updated_at "
     "while version is 1; truncated: description is cut\",\"required\":[\"id\"]}},"
-    "\"next_cursor\":{\"type\":[\"string\",\"null\"]},\"total\":{\"type\":\"integer\"}},"
-    "\"required\":[\"tasks\",\"next_cursor\"]}";
+    "\"next_cursor\":{\"type\":[\"string\",\"null\"]},\"total\":{\"type\":\"integer\"}}"
+    "," SCHEMA_REQUIRED("\"tasks\",\"next_cursor\"");
 
 void list_read_status(struct args *a, int *out)
 {

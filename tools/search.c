@@ -21,8 +21,8 @@ static const char search_output[] =
     "{\"type\":\"object\",\"properties\":{\"tasks\":{\"type\":\"array\",\"items\":{\"type\":"
     "\"object\",\"description\":\"As in list_tasks; highlights.description stands for "
     "description\",\"required\":[\"id\",\"search_rank\","
-    "\"highlights\"]}},\"next_cursor\":{\"type\":[\"string\",\"null\"]}},"
-    "\"required\":[\"tasks\",\"next_cursor\"]}";
+    "\"highlights\"]}},\"next_cursor\":{\"type\":[\"string\",\"null\"]}}," SCHEMA_REQUIRED(
+        "\"tasks\",\"next_cursor\"");
 
 static void search_read(struct args *a, const struct tool_def *def, struct tool_input *in)
 {

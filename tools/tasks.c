@@ -83,8 +83,8 @@ static const char get_output[] =
     "\"timezone\":{\"type\":\"string\"},\"category\":{\"type\":[\"object\",\"null\"]},"
     "\"tags\":{\"type\":\"array\"},\"reminder\":{\"type\":[\"object\",\"null\"]},"
     "\"version\":{\"type\":\"integer\"},\"created_at\":{\"type\":\"string\"},"
-    "\"updated_at\":{\"type\":\"string\"},\"completed_at\":" NULLABLE "},"
-    "\"required\":[" SCHEMA_TASK_MEMBERS "]}";
+    "\"updated_at\":{\"type\":\"string\"},\"completed_at\":" NULLABLE
+    "}," SCHEMA_REQUIRED(SCHEMA_TASK_MEMBERS);
 
 static int get_start(struct tool_op *op, struct error *err)
 {
@@ -280,7 +280,7 @@ const struct tool_def task_tools[] = {
      .title = "Delete task",
      .description = "Deletes a task for good.",
      .input_schema = SCHEMA_TASK_ID_INPUT,
-     .output_schema = "{\"type\":\"object\",\"required\":[\"deleted\",\"task_id\"]}",
+     .output_schema = "{\"type\":\"object\"," SCHEMA_REQUIRED("\"deleted\",\"task_id\""),
      .destructive = true,
      .idempotent = true,
      .read = id_read,

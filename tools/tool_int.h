@@ -101,8 +101,13 @@ void tool_answer_end(struct tool_answer *answer, struct tool_op *op);
     "\"id\",\"title\",\"description\",\"completed\",\"status\",\"priority\",\"due_date\","         \
     "\"recurrence_rule\",\"timezone\",\"category\",\"tags\",\"reminder\",\"version\","             \
     "\"created_at\",\"updated_at\",\"completed_at\""
-/* A whole task, with what `more` adds to "required". */
-#define SCHEMA_TASK(more) "{\"type\":\"object\",\"required\":[" SCHEMA_TASK_MEMBERS more "]}"
+/* What an output schema requires, and the end of it. A failure fits too: clients built on the first
+ * line of the TypeScript SDK check it against the same schema, and would show the model their own
+ * complaint instead of the failure's words. */
+#define SCHEMA_REQUIRED(members)                                                                   \
+    "\"anyOf\":[{\"required\":[" members "]},{\"required\":[\"code\"]}]}"
+/* A whole task, with what `more` adds. */
+#define SCHEMA_TASK(more) "{\"type\":\"object\"," SCHEMA_REQUIRED(SCHEMA_TASK_MEMBERS more)
 #define SCHEMA_TASK_ID_INPUT                                                                       \
     "{\"type\":\"object\",\"properties\":{\"task_id\":" SCHEMA_ID                                  \
     "},\"required\":[\"task_id\"]" SCHEMA_END

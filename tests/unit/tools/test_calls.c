@@ -60,6 +60,23 @@ static void every_schema_is_json_of_an_object_that_takes_no_unknown_member(void 
     }
 }
 
+/* Some clients check a failure's structured content against the output schema as well. */
+static void every_output_schema_lets_a_failure_through(void **state)
+{
+    struct fake *f = *state;
+    for (int i = 0; i < f->server.tool_count; i++) {
+        struct error err = {0};
+        cJSON *out = json_parse(slice_from_cstr(f->server.tools[i].output_schema), &err);
+        assert_non_null(out);
+        assert_null(json_get(out, "required"));
+        const cJSON *failure = cJSON_GetArrayItem(json_get(out, "anyOf"), 1);
+        char *text = cJSON_PrintUnformatted(failure);
+        assert_string_equal(text, "{\"required\":[\"code\"]}");
+        cJSON_free(text);
+        cJSON_Delete(out);
+    }
+}
+
 static void readers_need_the_read_scope_and_writers_the_write_scope(void **state)
 {
     struct fake *f = *state;
@@ -793,6 +810,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_fake(there_are_eighteen_tools_with_distinct_names),
         with_fake(every_schema_is_json_of_an_object_that_takes_no_unknown_member),
+        with_fake(every_output_schema_lets_a_failure_through),
         with_fake(readers_need_the_read_scope_and_writers_the_write_scope),
         cmocka_unit_test(an_unknown_default_zone_stops_the_start),
         cmocka_unit_test(registering_survives_every_failed_allocation),
