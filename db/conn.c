@@ -80,10 +80,10 @@ static void drop(struct db_conn *c)
 void conn_fail(struct db_conn *c, const char *why)
 {
     bool was_ready = c->state == CONN_READY;
-    if (was_ready)
+    if (was_ready && !c->pool->is_closing)
         log_warn(c->pool->log, "database connection lost", log_str("reason", why));
     else
-        log_debug(c->pool->log, "database connection refused", log_str("reason", why));
+        log_debug(c->pool->log, "database connection ended", log_str("reason", why));
     drop(c);
     struct db_unit *lost = c->head;
     c->head = NULL;
