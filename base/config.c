@@ -24,7 +24,7 @@ static void flag_of(const char *name, char *out)
     out[at++] = '-';
     out[at++] = '-';
     for (; *name && at < FLAG_MAX - 1; name++)
-        out[at++] = *name == '_' ? '-' : (char)tolower((unsigned char)*name);
+        out[at++] = (char)(*name == '_' ? '-' : tolower((unsigned char)*name));
     out[at] = '\0';
 }
 

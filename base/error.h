@@ -18,7 +18,7 @@ struct error {
     X(BASE_ECLOSED, -20005, "closed")
 
 enum base_error {
-#define X(name, code, text) name = code,
+#define X(name, code, text) name = (code),
     BASE_ERRORS(X)
 #undef X
 };

@@ -375,12 +375,16 @@ void http_conn_resume(struct http_conn *c)
 void http_conn_expire(struct http_conn *c, uint64_t now_ms)
 {
     const struct http_limits *l = &c->server->limits;
-    if (c->is_writing && now_ms - c->active_ms > l->write_stall_ms)
+    uint64_t still_ms = now_ms - c->active_ms;
+    bool is_idle = !c->first && !c->reading && !c->is_writing;
+    bool is_late = c->started_ms && now_ms - c->started_ms > l->request_ms;
+    if ((c->is_writing && still_ms > l->write_stall_ms) ||
+        (is_idle && !is_late && still_ms > l->idle_ms)) {
         http_conn_close(c);
-    else if (c->started_ms && now_ms - c->started_ms > l->request_ms)
-        refuse(c, 408), http_conn_flush(c);
-    else if (!c->first && !c->reading && !c->is_writing && now_ms - c->active_ms > l->idle_ms)
-        http_conn_close(c);
+    } else if (is_late) {
+        refuse(c, 408);
+        http_conn_flush(c);
+    }
 }
 
 /* ---- the start ---- */

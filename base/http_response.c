@@ -12,7 +12,7 @@
 
 struct slice http_span_slice(const struct http_request *req, struct http_span span)
 {
-    return (struct slice){req->head.ptr ? req->head.ptr + span.at : NULL, span.len};
+    return req->head.ptr ? (struct slice){req->head.ptr + span.at, span.len} : SLICE_EMPTY;
 }
 
 struct http_request *http_request_new(struct http_server *s)
@@ -117,12 +117,16 @@ static struct slice trim(struct slice text)
     return text;
 }
 
+static bool is_name(struct slice found, const char *name, size_t len)
+{
+    return found.ptr && found.len == len && strncasecmp(found.ptr, name, len) == 0;
+}
+
 struct slice http_request_header(const struct http_request *req, const char *name)
 {
     size_t len = strlen(name);
     for (uint32_t i = 0; i < req->header_count; i++) {
-        struct slice found = http_span_slice(req, req->names[i]);
-        if (found.len == len && strncasecmp(found.ptr, name, len) == 0)
+        if (is_name(http_span_slice(req, req->names[i]), name, len))
             return trim(http_span_slice(req, req->values[i]));
     }
     return SLICE_EMPTY;
@@ -132,10 +136,8 @@ size_t http_request_header_count(const struct http_request *req, const char *nam
 {
     size_t len = strlen(name);
     size_t count = 0;
-    for (uint32_t i = 0; i < req->header_count; i++) {
-        struct slice found = http_span_slice(req, req->names[i]);
-        count += found.len == len && strncasecmp(found.ptr, name, len) == 0;
-    }
+    for (uint32_t i = 0; i < req->header_count; i++)
+        count += is_name(http_span_slice(req, req->names[i]), name, len);
     return count;
 }
 
@@ -352,8 +354,9 @@ int http_stream_start(struct http_request *req, int status, const struct http_he
                       size_t header_count)
 {
     assert(!req->is_answered && !req->is_streaming);
+    struct http_conn *c = req->conn;
     req->is_streaming = true;
-    if (!req->conn)
+    if (!c)
         return BASE_ECLOSED;
     buf_deinit(&req->body); /* a stream lives long */
     if (req->is_http_1_0)
@@ -362,7 +365,7 @@ int http_stream_start(struct http_request *req, int status, const struct http_he
     write_head(req, status, headers, header_count);
     buf_append_cstr(&req->out,
                     req->is_http_1_0 ? "\r\n\r\n" : "\r\nTransfer-Encoding: chunked\r\n\r\n");
-    http_conn_flush(req->conn);
+    http_conn_flush(c);
     return req->conn ? 0 : BASE_ECLOSED;
 }
 

@@ -341,8 +341,8 @@ static int check_unique_keys(const cJSON *object, struct error *err)
                                    : check_unique_sorted(object, count, err);
 }
 
-/* Depth is bounded by json_check. */
-static int check_tree(const cJSON *tree, struct error *err) /* NOLINT(misc-no-recursion) */
+/* NOLINTNEXTLINE(misc-no-recursion): json_check has bounded the depth */
+static int check_tree(const cJSON *tree, struct error *err)
 {
     int status = cJSON_IsObject(tree) ? check_unique_keys(tree, err) : 0;
     const cJSON *child;

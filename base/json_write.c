@@ -190,7 +190,8 @@ void json_raw(struct json_writer *w, struct slice json)
     buf_append_slice(w->out, json);
 }
 
-static void write_members(struct json_writer *w, const cJSON *tree) /* NOLINT(misc-no-recursion) */
+/* NOLINTNEXTLINE(misc-no-recursion): a parsed tree is at most JSON_DEPTH_MAX deep */
+static void write_members(struct json_writer *w, const cJSON *tree)
 {
     const bool is_object = cJSON_IsObject(tree);
     for (const cJSON *child = tree->child; child; child = child->next) {
@@ -200,8 +201,8 @@ static void write_members(struct json_writer *w, const cJSON *tree) /* NOLINT(mi
     }
 }
 
-/* A parsed tree is at most JSON_DEPTH_MAX deep. */
-void json_tree(struct json_writer *w, const cJSON *tree) /* NOLINT(misc-no-recursion) */
+/* NOLINTNEXTLINE(misc-no-recursion): as above */
+void json_tree(struct json_writer *w, const cJSON *tree)
 {
     if (cJSON_IsObject(tree)) {
         json_begin_object(w);

@@ -41,12 +41,13 @@ bool log_level_parse(const char *name, enum log_level *out);
 void log_write(const struct log *log, enum log_level level, const char *message,
                const struct log_field *fields);
 
+/* The first field only gives the comma, which ## drops when there is no other, its left side. */
 #define LOG_AT(log_, level_, message_, ...)                                                        \
     do {                                                                                           \
         const struct log *log_at_ = (log_);                                                        \
         if (log_at_ && log_at_->level <= (level_))                                                 \
             log_write(log_at_, (level_), (message_),                                               \
-                      (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}});                  \
+                      &(const struct log_field[]){{0}, ##__VA_ARGS__, {0}}[1]);                    \
     } while (0)
 #define log_debug(log_, ...) LOG_AT(log_, LOG_DEBUG, __VA_ARGS__)
 #define log_info(log_, ...)  LOG_AT(log_, LOG_INFO, __VA_ARGS__)

@@ -133,7 +133,7 @@ static struct db_call *copy_call(const struct db_call *call, const struct db_arg
     for (size_t i = 0; i < count; i++) {
         struct slice value = args->params[i];
         copy->params[i] = (struct slice){value.ptr ? at : NULL, value.len};
-        if (value.len)
+        if (value.ptr)
             memcpy(at, value.ptr, value.len);
         at += value.len;
     }

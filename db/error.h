@@ -17,7 +17,7 @@
     X(DB_ENEWER, -22012, "the schema is newer than this program", false)
 
 enum db_error {
-#define X(name, code, text, retriable) name = code,
+#define X(name, code, text, retriable) name = (code),
     DB_ERRORS(X)
 #undef X
 };

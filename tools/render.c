@@ -12,7 +12,7 @@
 
 const char *const render_priority_names[4] = {"low", "medium", "high", "urgent"};
 const char *const render_member_names[RENDER_MEMBER_COUNT] = {
-#define X(name, text) [RENDER_##name] = text,
+#define X(name, text) [RENDER_##name] = (text),
     RENDER_TASK_MEMBERS(X)
 #undef X
 };
@@ -259,7 +259,7 @@ static void append_one_line(struct buf *out, struct slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
-        buf_append_char(out, c < 0x20 || c == 0x7F ? ' ' : text.ptr[i]);
+        buf_append_char(out, (char)(c < 0x20 || c == 0x7F ? ' ' : c));
     }
 }
 

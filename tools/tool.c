@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "tools/render_int.h"
 
-#define JSON_MAX_BYTES (8 * 1024 * 1024)
-#define TEXT_MAX_BYTES (128 * 1024)
+#define JSON_MAX_BYTES ((size_t)8 * 1024 * 1024)
+#define TEXT_MAX_BYTES ((size_t)128 * 1024)
 
 /* For when there is no memory to say it in another way. */
 #define NO_MEMORY_JSON                                                                             \

@@ -16,7 +16,7 @@
 #include "base/mem.h"
 
 #define NAME_MAX_BYTES  64
-#define LIST_MAX_BYTES  (256 * 1024)
+#define LIST_MAX_BYTES  ((size_t)256 * 1024)
 #define DIRECTORY_DEPTH 3
 
 struct zones {
@@ -50,6 +50,7 @@ static void append_name(struct zones *z, const char *name)
 }
 
 /* `prefix_len` bytes of `path` are the zone directory and its slash. */
+/* NOLINTNEXTLINE(misc-no-recursion): DIRECTORY_DEPTH deep at most */
 static void read_directory(struct zones *z, const char *path, size_t prefix_len, int depth)
 {
     DIR *dir = opendir(path);

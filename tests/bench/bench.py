@@ -19,7 +19,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
-from todo_server import MODERN, Client, Postgres, Server, server_binary, wait_for  # noqa: E402
+from todo_server import MODERN, Client, Postgres, Server  # noqa: E402
 
 META = {"io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {}}

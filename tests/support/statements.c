@@ -10,17 +10,16 @@
 #include "db/task_int.h"
 #include "db/user_int.h"
 
-static int found;
-
-static void show(const struct db_stmt *stmt, const char *wanted)
+/* 1 when it was printed, else 0. */
+static int show(const struct db_stmt *stmt, const char *wanted)
 {
     if (wanted && strcmp(wanted, stmt->name) != 0)
-        return;
-    found = 1;
+        return 0;
     if (wanted)
         printf("%s\n", stmt->sql);
     else
         printf("%s\t%s\n", stmt->name, stmt->sql);
+    return 1;
 }
 
 int main(int argc, char **argv)
@@ -33,12 +32,13 @@ int main(int argc, char **argv)
     const char *wanted = argc > 1 ? argv[1] : NULL;
     if (wanted && strcmp(wanted, "-o") == 0)
         return puts(DB_SESSION_OPTIONS) < 0;
-    for (size_t i = 0; i < sizeof(single) / sizeof(*single); i++)
-        show(single[i], wanted);
+    int found = 0;
+    for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
+        found += show(single[i], wanted);
     for (size_t i = 0; i < TASK_LIST_STMTS; i++)
-        show(&task_list_stmts[i], wanted);
+        found += show(&task_list_stmts[i], wanted);
     for (size_t kind = 0; kind < 2; kind++)
         for (size_t i = 0; i < LABEL_STMTS; i++)
-            show(&label_stmts[kind][i], wanted);
+            found += show(&label_stmts[kind][i], wanted);
     return found ? 0 : 1;
 }

@@ -34,6 +34,7 @@ static void add(const struct tool_def *def)
     made.defs[made.count++] = def;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): libFuzzer's signature */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     const struct tool_def *const families[] = {task_tools, list_tools, search_tools, reminder_tools,

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "support/mem_loop.h"
 
-#define MIB (1024 * 1024)
+#define MIB ((size_t)1024 * 1024)
 
 static void allocations_are_aligned_and_apart(void **state)
 {

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/mem.h"
 
 #define US_PER_S INT64_C(1000000)
 
@@ -163,10 +164,10 @@ static void parse_refuses_every_prefix_of_a_time(void **state)
     static const char text[] = "2026-11-23T18:04:05.5+02:00";
     for (size_t len = 0; len < sizeof(text) - 1; len++) {
         int64_t us;
-        char *exact = malloc(len + 1); /* so that AddressSanitizer sees a read past the slice */
+        char *exact = mem_alloc(len + 1); /* so that AddressSanitizer sees a read past the slice */
         memcpy(exact, text, len);
         assert_int_equal(clock_parse_rfc3339((struct slice){exact, len}, &us, NULL), BASE_EINVAL);
-        free(exact);
+        mem_free(exact);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "support/mem_loop.h"
 
 struct fixture {
@@ -15,10 +16,10 @@ struct fixture {
 
 static int set_up(void **state)
 {
-    static struct fixture f;
-    buf_init(&f.out, 1 << 20);
-    json_writer_init(&f.w, &f.out);
-    *state = &f;
+    struct fixture *f = mem_calloc(1, sizeof(*f));
+    buf_init(&f->out, 1 << 20);
+    json_writer_init(&f->w, &f->out);
+    *state = f;
     return 0;
 }
 
@@ -26,6 +27,7 @@ static int tear_down(void **state)
 {
     struct fixture *f = *state;
     buf_deinit(&f->out);
+    mem_free(f);
     return 0;
 }
 
@@ -213,10 +215,10 @@ static void a_tree_is_written_as_it_was_read(void **state)
 static void the_deepest_tree_fits_inside_a_deeper_answer(void **state)
 {
     struct fixture *f = *state;
-    char text[JSON_DEPTH_MAX * 2 + 1];
+    char text[2 * (size_t)JSON_DEPTH_MAX + 1];
     memset(text, '[', JSON_DEPTH_MAX);
     memset(text + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
-    text[JSON_DEPTH_MAX * 2] = '\0';
+    text[sizeof(text) - 1] = '\0';
     cJSON *tree = json_parse(slice_from_cstr(text), NULL);
     for (int i = 0; i < 10; i++)
         json_begin_array(&f->w);

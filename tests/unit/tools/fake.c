@@ -359,3 +359,26 @@ const char *fake_string(const struct mcp_call *call, const char *key)
     const char *text = json_get_string(call->answer, key);
     return text ? text : "";
 }
+
+void fake_reply_with_task(struct fake *f, bool changed)
+{
+    struct db_task t = fake_full_task();
+    const struct db_task_reply reply = {.outcome = DB_OK, .task = &t, .changed = changed};
+    fake_reply_task(f, &reply);
+}
+
+void fake_assert_text(struct slice got, const char *want)
+{
+    assert_int_equal(got.len, strlen(want));
+    assert_memory_equal(got.len ? got.ptr : "", want, got.len);
+}
+
+void fake_assert_failed(const struct mcp_call *call, const char *code, const char *field)
+{
+    if (call->end != FAKE_FAIL)
+        fail_msg("the call did not fail: %s", call->structured ? call->structured : "still open");
+    assert_string_equal(fake_string(call, "code"), code);
+    assert_string_equal(fake_string(call, "field"), field);
+    assert_true(strlen(fake_string(call, "message")) > 10);
+    assert_int_equal(strncmp(call->text, code, strlen(code)), 0);
+}

@@ -98,5 +98,14 @@ void fake_reply_status(struct fake *f, int status);
 struct db_task fake_full_task(void);
 struct db_task fake_bare_task(void);
 
+/* The call's operation is well and answers fake_full_task(). */
+void fake_reply_with_task(struct fake *f, bool changed);
+
+void fake_assert_text(struct slice got, const char *want);
+/* The call ended with an error result of this code and field, with words, in both forms. */
+void fake_assert_failed(const struct mcp_call *call, const char *code, const char *field);
+
+#define with_fake(test) cmocka_unit_test_setup_teardown(test, fake_setup, fake_teardown)
+
 /* Of the answer: the text at a member, "" when there is none. */
 const char *fake_string(const struct mcp_call *call, const char *key);

@@ -2,6 +2,7 @@
  * at four bytes a token (the client pays for both structured content and text). */
 #include "support/unit.h"
 
+#include "base/mem.h"
 #include "fake.h"
 
 #define BUDGET_BYTES 20000
@@ -42,9 +43,9 @@ static void fill_page(struct page *p)
             (struct db_label){.id = 7, .name = SLICE_LIT("Work"), .color = SLICE_LIT("#FF8800")};
         p->rank[i] = 0.6079271 - i * 0.001;
         memcpy(p->marked_title[i], "**", 2);
-        strcpy(p->marked_title[i] + 2, p->title[i]);
+        memcpy(p->marked_title[i] + 2, p->title[i], sizeof(p->title[i]));
         memcpy(p->marked_description[i], "**", 2);
-        strcpy(p->marked_description[i] + 2, p->description[i]);
+        memcpy(p->marked_description[i] + 2, p->description[i], sizeof(p->description[i]));
         p->title_highlight[i] = slice_from_cstr(p->marked_title[i]);
         p->description_highlight[i] = slice_from_cstr(p->marked_description[i]);
     }
@@ -61,29 +62,31 @@ static void assert_within_budget(const struct mcp_call *call)
 static void a_default_page_of_list_tasks_is_within_its_budget(void **state)
 {
     struct fake *f = *state;
-    static struct page p;
-    fill_page(&p);
+    struct page *p = mem_calloc(1, sizeof(*p));
+    fill_page(p);
     fake_call(f, "list_tasks", "{}");
     fake_reply_list(f, &(struct db_task_list_reply){
-                           .tasks = p.tasks, .count = PAGE, .has_more = true, .total = -1});
+                           .tasks = p->tasks, .count = PAGE, .has_more = true, .total = -1});
     assert_within_budget(&f->call);
+    mem_free(p);
 }
 
 static void a_default_page_of_search_tasks_is_within_its_budget(void **state)
 {
     struct fake *f = *state;
-    static struct page p;
-    fill_page(&p);
+    struct page *p = mem_calloc(1, sizeof(*p));
+    fill_page(p);
     fake_call(f, "search_tasks", "{\"query\":\"report\"}");
-    fake_reply_list(f,
-                    &(struct db_task_list_reply){.tasks = p.tasks,
-                                                 .count = PAGE,
-                                                 .has_more = true,
-                                                 .total = -1,
-                                                 .rank = p.rank,
-                                                 .title_highlight = p.title_highlight,
-                                                 .description_highlight = p.description_highlight});
+    fake_reply_list(
+        f, &(struct db_task_list_reply){.tasks = p->tasks,
+                                        .count = PAGE,
+                                        .has_more = true,
+                                        .total = -1,
+                                        .rank = p->rank,
+                                        .title_highlight = p->title_highlight,
+                                        .description_highlight = p->description_highlight});
     assert_within_budget(&f->call);
+    mem_free(p);
 }
 
 int main(void)

@@ -165,10 +165,10 @@ static void a_line_cuts_the_title_between_characters(void **state)
 {
     struct page *p = *state;
     struct db_task t = fake_bare_task();
-    char title[201];
-    for (size_t i = 0; i < 200; i += 2)
-        memcpy(title + i, "\xC3\xA4", 2);
-    t.title = (struct slice){title, 200};
+    char title[200];
+    for (size_t i = 0; i < sizeof(title); i++)
+        title[i] = "\xC3\xA4"[i % 2];
+    t.title = (struct slice){title, sizeof(title)};
     render_task_line(&p->buf, &t);
     assert_int_equal(p->buf.len, strlen("12 [ ] ") + 120 + strlen("\xE2\x80\xA6\n"));
 }
