@@ -48,12 +48,15 @@ static void checksum(const char *sql, char out[17])
 
 static int check_applied(int row, const PGresult *applied, struct error *err)
 {
-    int version = atoi(PQgetvalue(applied, row, 0)); /* NOLINT(cert-err34-c): an integer column */
+    long version = strtol(PQgetvalue(applied, row, 0), NULL, 10); /* an integer column, from 1 */
     if (version > db_migration_count)
         return error_set(err, DB_ENEWER, NULL,
-                         "the database schema has version %d, newer than this program's %d; "
+                         "the database schema has version %ld, newer than this program's %d; "
                          "start a newer program",
                          version, db_migration_count);
+    if (version < 1)
+        return error_set(err, DB_EINTERNAL, NULL, "todo.schema_migrations has a version %ld",
+                         version);
     char sum[17];
     checksum(db_migrations[version - 1].sql, sum);
     if (strcmp(sum, PQgetvalue(applied, row, 1)) != 0)
