@@ -5,6 +5,7 @@
  *   response     -> nothing asks clients for anything yet: dropped
  *   stateless    -> check _meta -> method
  *   handshake    -> initialize first, then the rest */
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/error.h"
@@ -347,6 +348,29 @@ static void dispatch_notification(struct exchange *x)
     x->out->finish(x->out, SLICE_EMPTY, 202);
 }
 
+/* Any message but a batch. */
+static void dispatch_one(struct exchange *x)
+{
+    const struct mcp_message *m = x->message;
+    switch (m->kind) {
+    case MCP_REQUEST:
+        dispatch_request(x);
+        break;
+    case MCP_NOTIFICATION:
+        dispatch_notification(x);
+        break;
+    case MCP_RESPONSE:
+        x->out->finish(x->out, SLICE_EMPTY, 202);
+        break;
+    case MCP_BATCH:
+        assert(false);
+        break;
+    case MCP_INVALID:
+        finish_error(x->rx, m->id, !x->rx->is_stateless, m->error_code, m->error_text, 400, x->out);
+        break;
+    }
+}
+
 /* ---- batches (2025-03-26) ---- */
 
 struct batch {
@@ -413,7 +437,8 @@ static void start_member(const struct mcp_request_context *rx, struct batch *bat
         m.error_code = MCP_INVALID_REQUEST;
         snprintf(m.error_text, sizeof(m.error_text), "a batch within a batch");
     }
-    mcp_dispatch(rx, &m, &member->out);
+    dispatch_one(&(struct exchange){.rx = rx, .message = &m, .out = &member->out});
+    mcp_message_deinit(&m); /* nothing to free where a call took it over */
 }
 
 static void dispatch_batch(struct exchange *x)
@@ -443,24 +468,10 @@ void mcp_dispatch(const struct mcp_request_context *rx, struct mcp_message *take
 {
     struct exchange x = {.rx = rx, .message = take_m, .out = out};
     out->call = NULL;
-    switch (take_m->kind) {
-    case MCP_REQUEST:
-        dispatch_request(&x);
-        break;
-    case MCP_NOTIFICATION:
-        dispatch_notification(&x);
-        break;
-    case MCP_RESPONSE:
-        out->finish(out, SLICE_EMPTY, 202);
-        break;
-    case MCP_BATCH:
+    if (take_m->kind == MCP_BATCH)
         dispatch_batch(&x);
-        break;
-    case MCP_INVALID:
-        finish_error(rx, take_m->id, !rx->is_stateless, take_m->error_code, take_m->error_text, 400,
-                     out);
-        break;
-    }
+    else
+        dispatch_one(&x);
     mcp_message_deinit(take_m); /* nothing to free where a call took it over */
 }
 
