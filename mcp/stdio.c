@@ -264,6 +264,15 @@ static void on_file_read(uv_fs_t *req)
     check_end(t);
 }
 
+/* Reading cannot go on: what came of an unended line is no message. */
+static void on_read_failure(struct mcp_stdio *t)
+{
+    t->is_reading = false;
+    if (t->state == STDIO_READING)
+        t->state = STDIO_DRAINING;
+    check_end(t);
+}
+
 /* Arms or disarms reading: only while READING, and not past the limit of requests in flight. */
 static void update_reading(struct mcp_stdio *t)
 {
@@ -277,10 +286,8 @@ static void update_reading(struct mcp_stdio *t)
         int status = t->is_in_stream ? uv_read_start(&t->in.stream, on_alloc, on_read)
                                      : uv_fs_read(t->loop, &t->file_read, t->options.in_fd, &chunk,
                                                   1, -1, on_file_read);
-        if (status < 0) {
-            t->is_reading = false;
-            on_end_of_input(t);
-        }
+        if (status < 0)
+            on_read_failure(t);
     } else if (t->is_in_stream) {
         uv_read_stop(&t->in.stream);
         t->is_reading = false;
