@@ -12,38 +12,60 @@
 
 static int hex_value(char c)
 {
-    const char *digits = "0123456789abcdef";
-    const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c + 32 : c) : NULL;
-    return at ? (int)(at - digits) : -1;
+    const char *digits = "0123456789abcdefABCDEF";
+    const char *at = c ? strchr(digits, c) : NULL;
+    int value = at ? (int)(at - digits) : -1;
+    return value > 15 ? value - 6 : value;
 }
 
-/* One step of a JSON pointer within a URI fragment: "%25" and "~1" are decoded. *at moves past it;
- * false when it is malformed or too long. */
+/* "%25" -> "%", in place; false when malformed. */
+static bool decode_percent(char *text)
+{
+    char *out = text;
+    for (const char *in = text; *in; in++) {
+        if (*in != '%') {
+            *out++ = *in;
+            continue;
+        }
+        int high = hex_value(in[1]);
+        int low = high < 0 ? -1 : hex_value(in[2]);
+        if (low < 0)
+            return false;
+        *out++ = (char)(high * 16 + low);
+        in += 2;
+    }
+    *out = '\0';
+    return true;
+}
+
+/* "~0" -> "~" and "~1" -> "/", in place. */
+static void decode_tilde(char *text)
+{
+    char *out = text;
+    for (const char *in = text; *in; in++) {
+        bool is_escape = *in == '~' && (in[1] == '0' || in[1] == '1');
+        in += is_escape;
+        *out = *in;
+        if (is_escape)
+            *out = *in == '0' ? '~' : '/';
+        out++;
+    }
+    *out = '\0';
+}
+
+/* One step of a JSON pointer within a URI fragment. *at moves past it; false when it is malformed
+ * or too long. */
 static bool read_step(const char **at, char *key)
 {
-    size_t len = 0;
-    const char *in = *at;
-    for (; *in && *in != '/'; in++) {
-        int c = (unsigned char)*in;
-        if (c == '%') {
-            int high = hex_value(in[1]);
-            int low = high < 0 ? -1 : hex_value(in[2]);
-            if (low < 0)
-                return false;
-            c = high * 16 + low;
-            in += 2;
-        }
-        bool is_escape = len > 0 && key[len - 1] == '~' && (c == '0' || c == '1');
-        if (is_escape)
-            len--;
-        if (len == KEY_BYTES - 1)
-            return false;
-        key[len++] = is_escape ? (c == '0' ? '\x01' : '/') : (char)c;
-    }
+    size_t len = strcspn(*at, "/");
+    if (len >= KEY_BYTES)
+        return false;
+    memcpy(key, *at, len);
     key[len] = '\0';
-    for (char *c = key; *c; c++) /* "~01" is "~1", not "/" */
-        *c = *c == '\x01' ? '~' : *c;
-    *at = in;
+    *at += len;
+    if (!decode_percent(key))
+        return false;
+    decode_tilde(key);
     return true;
 }
 

@@ -51,8 +51,9 @@ static bool spend(struct schema_check *c, size_t steps)
     return !c->is_exhausted;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by SCHEMA_FRAMES_MAX. */
 static bool try_node(struct schema_check *c, const struct schema_node *node, const cJSON *value,
-                     const struct schema_place *place) /* NOLINT(misc-no-recursion) */
+                     const struct schema_place *place)
 {
     struct mcp_schema_fault *fault = c->fault;
     c->fault = NULL;
@@ -232,9 +233,9 @@ static bool check_array(struct schema_check *c, const struct schema_node *node, 
 
 /* ---- objects ---- */
 
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by SCHEMA_FRAMES_MAX. */
 static bool check_member(struct schema_check *c, const struct schema_node *node,
-                         const cJSON *member,
-                         const struct schema_place *place) /* NOLINT(misc-no-recursion) */
+                         const cJSON *member, const struct schema_place *place)
 {
     struct schema_place here = schema_place_key(place, member->string);
     const struct schema_node *known = schema_names_find(&node->properties, member->string);
@@ -255,8 +256,9 @@ static bool check_member(struct schema_check *c, const struct schema_node *node,
     return schema_check_node(c, node->additional, member, &here);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by SCHEMA_FRAMES_MAX. */
 static bool check_name(struct schema_check *c, const struct schema_node *names, const cJSON *member,
-                       const struct schema_place *place) /* NOLINT(misc-no-recursion) */
+                       const struct schema_place *place)
 {
     struct schema_place here = schema_place_key(place, member->string);
     const cJSON name = {.type = cJSON_String, .valuestring = member->string};
@@ -274,9 +276,9 @@ static bool check_required(struct schema_check *c, const struct schema_node *nod
     return true;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by SCHEMA_FRAMES_MAX. */
 static bool check_dependents(struct schema_check *c, const struct schema_node *node,
-                             const cJSON *value,
-                             const struct schema_place *place) /* NOLINT(misc-no-recursion) */
+                             const cJSON *value, const struct schema_place *place)
 {
     const cJSON *list = node->dependent_required ? node->dependent_required->child : NULL;
     for (; list; list = list->next) {

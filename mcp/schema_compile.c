@@ -102,10 +102,12 @@ static int read_values(const struct compiler *c, const cJSON *value, void *membe
 
 static bool is_list_of_strings(const cJSON *value)
 {
-    const cJSON *item = cJSON_IsArray(value) ? value->child : NULL;
-    while (cJSON_IsString(item))
+    if (!cJSON_IsArray(value))
+        return false;
+    const cJSON *item = value->child;
+    while (item && cJSON_IsString(item))
         item = item->next;
-    return cJSON_IsArray(value) && !item;
+    return !item;
 }
 
 static int read_strings(const struct compiler *c, const cJSON *value, void *member)

@@ -14,7 +14,9 @@
 
 static char fold(char c)
 {
-    return c == '-' || c == ' ' ? '_' : (char)tolower((unsigned char)c);
+    if (c == '-' || c == ' ')
+        return '_';
+    return (char)tolower((unsigned char)c);
 }
 
 static size_t least(size_t a, size_t b)

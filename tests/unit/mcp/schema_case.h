@@ -12,9 +12,9 @@ static inline cJSON *parse_quoted(const char *text)
     char json[4096];
     struct error err = {.text = ""};
     assert_true(strlen(text) < sizeof(json));
-    strncpy(json, text, sizeof(json));
-    for (char *c = json; *c; c++)
-        *c = *c == '\'' ? '"' : *c;
+    snprintf(json, sizeof(json), "%s", text);
+    for (char *quote = json; (quote = strchr(quote, '\'')) != NULL;)
+        *quote = '"';
     cJSON *tree = json_parse(slice_from_cstr(json), &err);
     if (!tree)
         fail_msg("%s: %s", text, err.text);

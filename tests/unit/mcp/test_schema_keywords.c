@@ -198,6 +198,9 @@ static void references_stay_in_the_document(void **state)
         {"{'prefixItems':[{'type':'null'},{'$ref':'#/prefixItems/0'}]}",
          {"[null,null]"},
          {"[null,1]"}},
+        {"{'x':{'a~1':{'type':'null'},'a/':{'type':'integer'}},'$ref':'#/x/a~01'}",
+         {"null"},
+         {"1"}},
         {"{'properties':{'$ref':{'type':'string'}}}", {"{'$ref':'a'}"}, {"{'$ref':1}"}},
         {"{'const':{'$ref':'#/nowhere'}}", {"{'$ref':'#/nowhere'}"}, {"1"}},
     };
