@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libpq-fe.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -111,24 +112,19 @@ static void set_path(char path[EMBEDDED_PATH_SIZE], const char *dir, const char 
 
 static int set_paths(struct db_embedded *e, const char *directory, struct error *err)
 {
-    char *real = NULL;
+    char real[PATH_MAX] = "";
+    char name[32];
     int failure = strlen(directory) > EMBEDDED_PATH_SIZE - 64 ? ENAMETOOLONG : make_dirs(directory);
-    if (!failure) {
-        real = realpath(directory, NULL);
-        failure = real ? 0 : errno;
-    }
+    if (!failure && !realpath(directory, real))
+        failure = errno;
     if (!failure && strlen(real) > EMBEDDED_PATH_SIZE - 64)
         failure = ENAMETOOLONG;
-    if (!failure) {
-        snprintf(e->dir, sizeof(e->dir), "%s", real);
-        set_path(e->home, real, "");
-        set_path(e->data, real, "/data");
-        set_path(e->log_path, real, "/log");
-        char name[32];
-        snprintf(name, sizeof(name), "/new-%ld", (long)getpid());
-        set_path(e->fresh, real, name);
-    }
-    free(real); /* NOLINT: realpath's, not ours */
+    snprintf(e->dir, sizeof(e->dir), "%.*s", EMBEDDED_PATH_SIZE - 64, real);
+    snprintf(name, sizeof(name), "/new-%ld", (long)getpid());
+    set_path(e->home, real, "");
+    set_path(e->data, real, "/data");
+    set_path(e->log_path, real, "/log");
+    set_path(e->fresh, real, name);
     return failure ? error_set(err, DB_EUNAVAILABLE, "DATA_DIR", "%.150s cannot be used: %s",
                                directory, strerror(failure))
                    : 0;

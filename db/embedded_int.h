@@ -25,7 +25,7 @@ struct db_embedded {
     char log_path[EMBEDDED_PATH_SIZE];
     char bin[EMBEDDED_PATH_SIZE]; /* folder of initdb and postgres */
     char socket_dir[EMBEDDED_PATH_SIZE];
-    char conninfo[2 * EMBEDDED_PATH_SIZE + 512];
+    char conninfo[2 * EMBEDDED_PATH_SIZE + 1024]; /* room for each byte with a backslash */
 };
 
 /* ---- embedded_process.c ---- */

@@ -94,10 +94,10 @@ static int execute(const char *const *argv)
     char *env[] = {path, locale, zone, NULL};
     char *args[ARGS_MAX + 1] = {NULL};
     size_t count = 0;
-    while (argv[count] && count < ARGS_MAX)
+    while (count < ARGS_MAX && argv[count])
         count++;
     memcpy(args, argv, count * sizeof(*argv));
-    execve(args[0], args, env);
+    execve(argv[0], args, env);
     return errno;
 }
 

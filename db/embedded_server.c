@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "db/embedded_int.h"
@@ -181,7 +182,7 @@ bool embedded_is_alive(const struct db_embedded *e, pid_t pid)
     char path[64];
     char args[3 * EMBEDDED_PATH_SIZE];
     struct stat st;
-    waitpid(pid, NULL, WNOHANG); /* ours where we are a container's first process */
+    (void)waitpid(pid, NULL, WNOHANG); /* ours where we are a container's first process */
     snprintf(path, sizeof(path), "/proc/%ld/cmdline", (long)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -192,30 +193,27 @@ bool embedded_is_alive(const struct db_embedded *e, pid_t pid)
     return len > 0 && st.st_uid == e->uid && memmem(args, (size_t)len, e->data, want);
 }
 
-/* 'it''s' as libpq reads it. */
-static void append_quoted(char *out, size_t size, const char *value)
+/* As libpq reads it: a backslash before what would end or escape. */
+static void append_quoted(struct buf *out, const char *value)
 {
-    size_t len = strlen(out);
-    for (; *value && len + 3 < size; value++) {
+    for (; *value; value++) {
         if (*value == '\'' || *value == '\\')
-            out[len++] = '\\';
-        out[len++] = *value;
+            buf_append_char(out, '\\');
+        buf_append_char(out, *value);
     }
-    out[len] = '\0';
 }
 
 /* Says everything that the environment could (PGHOSTADDR …), and whom we expect to answer. */
 static void make_conninfo(struct db_embedded *e)
 {
-    char *out = e->conninfo;
-    size_t size = sizeof(e->conninfo);
-    snprintf(out, size,
-             "dbname=postgres user=" DB_ROLE " port=5432 hostaddr='' sslmode=disable "
-             "gssencmode=disable target_session_attrs=any host='");
-    append_quoted(out, size, e->socket_dir);
-    strncat(out, "' requirepeer='", size - strlen(out) - 1);
-    append_quoted(out, size, e->user);
-    strncat(out, "'", size - strlen(out) - 1);
+    struct buf out;
+    buf_init_fixed(&out, e->conninfo, sizeof(e->conninfo));
+    buf_append_cstr(&out, "dbname=postgres user=" DB_ROLE " port=5432 hostaddr='' sslmode=disable "
+                          "gssencmode=disable target_session_attrs=any host='");
+    append_quoted(&out, e->socket_dir);
+    buf_append_cstr(&out, "' requirepeer='");
+    append_quoted(&out, e->user);
+    buf_append_cstr(&out, "'");
 }
 
 enum embedded_phase embedded_look(struct db_embedded *e, pid_t *pid)

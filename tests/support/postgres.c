@@ -1,0 +1,185 @@
+#include "support/postgres.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "db/embedded.h"
+#include "db/migrate.h"
+
+static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+void remove_tree(const char *path)
+{
+    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static int open_cluster(struct postgres *p)
+{
+    struct error err;
+    if (db_embedded_open(p->dir, NULL, &p->embedded, &err)) {
+        print_error("no PostgreSQL: %s\n", err.text);
+        return -1;
+    }
+    p->conninfo = db_embedded_conninfo(p->embedded);
+    p->admin = PQconnectdb(p->conninfo);
+    if (PQstatus(p->admin) == CONNECTION_OK)
+        return 0;
+    print_error("no connection: %s\n", PQerrorMessage(p->admin));
+    return -1;
+}
+
+int postgres_setup(void **state)
+{
+    struct error err;
+    struct postgres *p = test_calloc(1, sizeof(*p));
+    *state = p;
+    snprintf(p->dir, sizeof(p->dir), "/tmp/todo-test-XXXXXX");
+    if (!mkdtemp(p->dir) || chmod(p->dir, 0711) || open_cluster(p))
+        return -1;
+    if (db_migrate(p->conninfo, NULL, &err)) {
+        print_error("no schema: %s\n", err.text);
+        return -1;
+    }
+    return 0;
+}
+
+int postgres_teardown(void **state)
+{
+    struct postgres *p = *state;
+    PQfinish(p->admin);
+    db_embedded_close(p->embedded);
+    remove_tree(p->dir);
+    test_free(p);
+    return 0;
+}
+
+/* ---- SQL ---- */
+
+static PGresult *execute(struct postgres *p, const char *format, va_list args)
+{
+    char sql[8192];
+    int len = vsnprintf(sql, sizeof(sql), format, args);
+    assert_in_range(len, 0, sizeof(sql) - 1);
+    PGresult *res = PQexec(p->admin, sql);
+    ExecStatusType status = PQresultStatus(res);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+        fail_msg("%s: %s", sql, PQresultErrorMessage(res));
+    return res;
+}
+
+void postgres_run(struct postgres *p, const char *sql, ...)
+{
+    va_list args;
+    va_start(args, sql);
+    PQclear(execute(p, sql, args));
+    va_end(args);
+}
+
+static const char *first_value(struct postgres *p, PGresult *res)
+{
+    assert_true(PQntuples(res) > 0);
+    snprintf(p->text, sizeof(p->text), "%s", PQgetvalue(res, 0, 0));
+    PQclear(res);
+    return p->text;
+}
+
+int64_t postgres_int(struct postgres *p, const char *sql, ...)
+{
+    va_list args;
+    va_start(args, sql);
+    const char *text = first_value(p, execute(p, sql, args));
+    va_end(args);
+    char *end = NULL;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end)
+        fail_msg("no number: \"%s\"", text);
+    return value;
+}
+
+const char *postgres_text(struct postgres *p, const char *sql, ...)
+{
+    va_list args;
+    va_start(args, sql);
+    const char *text = first_value(p, execute(p, sql, args));
+    va_end(args);
+    return text;
+}
+
+const char *postgres_refusal(struct postgres *p, const char *sql)
+{
+    PGresult *res = PQexec(p->admin, sql);
+    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    const char *name = PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME);
+    if (!state)
+        fail_msg("was taken: %s", sql);
+    int len = snprintf(p->text, sizeof(p->text), "%s", state);
+    char *constraint = p->text + len + 1;
+    snprintf(constraint, sizeof(p->text) - (size_t)len - 1, "%s", name ? name : "");
+    PQclear(res);
+    return constraint;
+}
+
+/* ---- faults ---- */
+
+pid_t postgres_pid(const struct postgres *p)
+{
+    char path[128];
+    char line[32] = "";
+    snprintf(path, sizeof(path), "%s/postgres/data/postmaster.pid", p->dir);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof(line), file));
+    fclose(file);
+    return (pid_t)strtol(line, NULL, 10);
+}
+
+/* A killed process is init's to reap, in its own time. */
+static bool is_gone(pid_t pid)
+{
+    char path[64];
+    char args[8];
+    snprintf(path, sizeof(path), "/proc/%ld/cmdline", (long)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? 0 : read(fd, args, sizeof(args));
+    if (fd >= 0)
+        close(fd);
+    return len <= 0;
+}
+
+void postgres_kill(struct postgres *p)
+{
+    const struct timespec pause = {.tv_nsec = 2000000};
+    pid_t pid = postgres_pid(p);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    while (!is_gone(pid))
+        nanosleep(&pause, NULL);
+}
+
+void postgres_restart(struct postgres *p)
+{
+    struct db_embedded *before = p->embedded;
+    PQfinish(p->admin);
+    p->admin = NULL;
+    assert_int_equal(open_cluster(p), 0);
+    db_embedded_close(before);
+}
