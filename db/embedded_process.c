@@ -1,5 +1,6 @@
 /* fork -> become the server's user -> close all but stdio -> exec; what fails on the way comes
  * back through a pipe that exec closes. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -96,8 +97,9 @@ static int execute(const char *const *argv)
     size_t count = 0;
     while (count < ARGS_MAX && argv[count])
         count++;
+    assert(count > 0 && !argv[count]);
     memcpy(args, argv, count * sizeof(*argv));
-    execve(argv[0], args, env);
+    execve(*argv, args, env);
     return errno;
 }
 

@@ -33,6 +33,9 @@ void fixture_close_pool(struct fixture *f, uint32_t drain_ms);
 /* Turns the loop until *done. */
 void fixture_wait(struct fixture *f, const bool *done);
 
+/* Turns it until one of the pool's sessions waits for a lock of p->admin's transaction. */
+void fixture_wait_for_lock(struct fixture *f);
+
 /* ---- answers ---- */
 
 struct task_answer {

@@ -218,11 +218,7 @@ static void a_key_claimed_by_another_process_is_waited_for(void **state)
                  " values (%lld, 'held', %lld)",
                  (long long)f->user, (long long)id);
     assert_int_equal(db_task_add(f->pool, f->user, &task, on_task, &a, NULL, NULL), 0);
-    while (!postgres_int(f->pg, "select count(*) from pg_stat_activity where wait_event_type ="
-                                " 'Lock' and application_name = 'todo-mcp'")) {
-        uv_run(&f->loop, UV_RUN_ONCE);
-        postgres_run(f->pg, "select pg_stat_clear_snapshot()");
-    }
+    fixture_wait_for_lock(f);
     assert_false(a.is_done);
     postgres_run(f->pg, "commit");
     fixture_wait(f, &a.is_done);
