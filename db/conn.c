@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "db/pool_int.h"
 
+#define NAME_SIZE 96 /* of a prepared statement; the server keeps 63 bytes */
+
 static void on_poll(uv_poll_t *handle, int status, int events);
 
 static void on_poll_closed(uv_handle_t *handle)
@@ -70,6 +72,7 @@ static void drop(struct db_conn *c)
     PQfinish(c->pg);
     c->pg = NULL;
     c->prepared_count = 0;
+    c->lost_count = 0;
     c->is_dirty = false;
     if (c->state == CONN_READY)
         c->pool->stats.connections_up--;
@@ -185,40 +188,61 @@ static struct db_unit *unit_new(struct db_op *ops, bool is_write)
     return u;
 }
 
-static bool is_prepared(const struct db_conn *c, const struct db_stmt *stmt)
+static const struct db_prepared *find_prepared(const struct db_conn *c, const struct db_stmt *stmt)
 {
     for (int i = 0; i < c->prepared_count; i++) {
-        if (c->prepared[i] == stmt)
-            return true;
+        if (c->prepared[i].stmt == stmt)
+            return &c->prepared[i];
     }
-    return false;
+    return NULL;
+}
+
+static const char *name_of(const struct db_prepared *prepared, char out[NAME_SIZE])
+{
+    if (prepared->serial == 0)
+        return prepared->stmt->name;
+    snprintf(out, NAME_SIZE, "%s~%u", prepared->stmt->name, prepared->serial);
+    return out;
 }
 
 static void forget_statement(struct db_conn *c, const struct db_stmt *stmt)
 {
     for (int i = 0; i < c->prepared_count; i++) {
-        if (c->prepared[i] == stmt)
+        if (c->prepared[i].stmt == stmt) {
             c->prepared[i] = c->prepared[--c->prepared_count];
+            c->lost_count++;
+        }
     }
 }
 
 /* A Parse with a Sync of its own, so that the abort of a group never takes it along. */
 static bool prepare(struct db_conn *c, const struct db_stmt *stmt)
 {
-    if (is_prepared(c, stmt))
+    char name[NAME_SIZE];
+    if (find_prepared(c, stmt))
         return true;
     struct db_unit *u = c->prepared_count < CONN_STATEMENTS_MAX ? unit_new(NULL, false) : NULL;
     if (!u)
         return false;
     u->prepare = stmt;
-    if (!PQsendPrepare(c->pg, stmt->name, stmt->sql, stmt->param_count, NULL) ||
+    const struct db_prepared prepared = {stmt, c->lost_count};
+    if (!PQsendPrepare(c->pg, name_of(&prepared, name), stmt->sql, stmt->param_count, NULL) ||
         !PQpipelineSync(c->pg)) {
         mem_free(u);
         return false;
     }
     append_unit(c, u);
-    c->prepared[c->prepared_count++] = stmt;
+    c->prepared[c->prepared_count++] = prepared;
     return true;
+}
+
+static bool send_op(struct db_conn *c, const struct db_op *op)
+{
+    char name[NAME_SIZE];
+    const struct db_prepared *prepared = find_prepared(c, op->stmt);
+    c->pool->stats.statements++;
+    return prepared && PQsendQueryPrepared(c->pg, name_of(prepared, name), op->stmt->param_count,
+                                           op->values, NULL, NULL, 1);
 }
 
 static bool send_ops(struct db_conn *c, const struct db_op *ops)
@@ -228,10 +252,8 @@ static bool send_ops(struct db_conn *c, const struct db_op *ops)
             return false;
     }
     for (const struct db_op *op = ops; op; op = op->next) {
-        if (!PQsendQueryPrepared(c->pg, op->stmt->name, op->stmt->param_count, op->values, NULL,
-                                 NULL, 1))
+        if (!send_op(c, op))
             return false;
-        c->pool->stats.statements++;
     }
     return PQpipelineSync(c->pg);
 }

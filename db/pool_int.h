@@ -23,6 +23,13 @@
     "-c timezone=UTC -c synchronous_commit=on -c plan_cache_mode=force_generic_plan -c jit=off"    \
     " -c enable_seqscan=off -c enable_sort=off -c enable_hashjoin=off -c enable_mergejoin=off"
 
+/* A statement that the server has under a name: its own, or with "~serial" where that one's plan
+ * was lost, since a name cannot be used twice. */
+struct db_prepared {
+    const struct db_stmt *stmt;
+    uint32_t serial; /* 0: none */
+};
+
 struct db_op {
     struct db_op *next;
     db_op_id id;
@@ -67,8 +74,9 @@ struct db_conn {
     uint32_t in_flight;
     bool has_write;
     bool is_dirty; /* has bytes to flush */
-    const struct db_stmt *prepared[CONN_STATEMENTS_MAX];
+    struct db_prepared prepared[CONN_STATEMENTS_MAX];
     int prepared_count;
+    uint32_t lost_count; /* statements prepared anew: the next serial */
 };
 
 struct db_pool {
