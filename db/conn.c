@@ -95,7 +95,7 @@ void conn_fail(struct db_conn *c, const char *why)
     c->has_write = false;
     while (lost) {
         struct db_unit *next = lost->next;
-        pool_unit_lost(c->pool, lost);
+        pool_unit_lost(c->pool, lost, c->number);
         lost = next;
     }
 }
@@ -143,7 +143,7 @@ static void become_ready(struct db_conn *c)
     c->state = CONN_READY;
     c->backoff_ms = c->pool->options.reconnect_min_ms;
     c->pool->stats.connections_up++;
-    c->pool->stats.reconnects++;
+    c->number = ++c->pool->stats.reconnects;
     watch(c, UV_READABLE);
     pool_dispatch(c->pool);
 }

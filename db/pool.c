@@ -84,22 +84,35 @@ void pool_unit_done(struct db_pool *p, struct db_unit *u)
     mem_free(u);
 }
 
-void pool_unit_lost(struct db_pool *p, struct db_unit *u)
+/* Once more, and again only from connections that were there at the first break: when the server
+ * goes they are all broken, but found out one by one. A read that breaks a fresh one ends. */
+static bool may_requeue(const struct db_pool *p, const struct db_op *op, uint64_t connection)
+{
+    return !p->is_torn_down && (!op->was_requeued || connection <= op->requeued_at);
+}
+
+static void requeue_read(struct db_pool *p, struct db_op *op)
+{
+    if (!op->was_requeued)
+        op->requeued_at = p->stats.reconnects;
+    op->was_requeued = true;
+    op_list_push_front(&p->reads, op);
+}
+
+void pool_unit_lost(struct db_pool *p, struct db_unit *u, uint64_t connection)
 {
     struct db_op *op = u->ops;
     while (op) {
         struct db_op *next = op->next;
         PQclear(op->res);
         op->res = NULL;
-        if (u->is_write) {
+        if (u->is_write)
             fail_op(op, DB_EUNKNOWN,
                     "the database connection broke; the change may or may not be stored");
-        } else if (!op->was_requeued && !p->is_torn_down) {
-            op->was_requeued = true;
-            op_list_push_front(&p->reads, op);
-        } else {
+        else if (may_requeue(p, op, connection))
+            requeue_read(p, op);
+        else
             fail_op(op, DB_EUNAVAILABLE, "the database cannot be reached; nothing was changed");
-        }
         op = next;
     }
     mem_free(u);

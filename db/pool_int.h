@@ -40,7 +40,8 @@ struct db_op {
     PGresult *res;        /* owned until the callback has run */
     uint8_t tries;        /* runs that ended in a conflict with another transaction */
     bool is_alone;        /* its group failed: runs by itself */
-    bool was_requeued;    /* a read whose connection broke once */
+    bool was_requeued;    /* a read whose connection broke … */
+    uint64_t requeued_at; /* … when the pool had made so many */
     const char *values[]; /* param_count pointers, then their bytes */
 };
 
@@ -64,6 +65,7 @@ enum conn_state { CONN_DOWN, CONN_CONNECTING, CONN_READY, CONN_CLOSED };
 struct db_conn {
     struct db_pool *pool;
     enum conn_state state;
+    uint64_t number; /* counts the connections that the pool has made */
     PGconn *pg;
     uv_poll_t *poll; /* owned; freed in its close callback */
     int poll_events;
@@ -122,6 +124,6 @@ void conn_close(struct db_conn *c);
 
 /* pool.c, called by conn.c */
 void pool_unit_done(struct db_pool *p, struct db_unit *u);
-void pool_unit_lost(struct db_pool *p, struct db_unit *u);
+void pool_unit_lost(struct db_pool *p, struct db_unit *u, uint64_t connection);
 void pool_dispatch(struct db_pool *p);
 void pool_handle_closed(struct db_pool *p);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,6 +35,20 @@ void remove_tree(const char *path)
     nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* 0: no server */
+static pid_t read_pid(const struct postgres *p)
+{
+    char path[128];
+    char line[32] = "";
+    snprintf(path, sizeof(path), "%s/postgres/data/postmaster.pid", p->dir);
+    FILE *file = fopen(path, "re");
+    if (file && !fgets(line, sizeof(line), file))
+        *line = '\0';
+    if (file)
+        fclose(file);
+    return (pid_t)strtol(line, NULL, 10);
+}
+
 static int open_cluster(struct postgres *p)
 {
     struct error err;
@@ -48,11 +64,41 @@ static int open_cluster(struct postgres *p)
     return -1;
 }
 
+/* What a test program left that was killed: its server, found by a lock that nobody holds. */
+static void remove_left_over(const char *dir)
+{
+    char path[64];
+    struct postgres p = {0};
+    snprintf(p.dir, sizeof(p.dir), "%s", dir);
+    snprintf(path, sizeof(path), "%s/users.lock", dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        pid_t pid = read_pid(&p);
+        if (pid > 0)
+            kill(pid, SIGQUIT);
+        remove_tree(dir);
+    }
+    close(fd);
+}
+
+static void remove_left_overs(void)
+{
+    glob_t found;
+    if (glob("/tmp/todo-test-??????", 0, NULL, &found))
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        remove_left_over(found.gl_pathv[i]);
+    globfree(&found);
+}
+
 int postgres_setup(void **state)
 {
     struct error err;
     struct postgres *p = test_calloc(1, sizeof(*p));
     *state = p;
+    remove_left_overs();
     snprintf(p->dir, sizeof(p->dir), "/tmp/todo-test-XXXXXX");
     if (!mkdtemp(p->dir) || chmod(p->dir, 0711) || open_cluster(p))
         return -1;
@@ -143,14 +189,9 @@ const char *postgres_refusal(struct postgres *p, const char *sql)
 
 pid_t postgres_pid(const struct postgres *p)
 {
-    char path[128];
-    char line[32] = "";
-    snprintf(path, sizeof(path), "%s/postgres/data/postmaster.pid", p->dir);
-    FILE *file = fopen(path, "re");
-    assert_non_null(file);
-    assert_non_null(fgets(line, sizeof(line), file));
-    fclose(file);
-    return (pid_t)strtol(line, NULL, 10);
+    pid_t pid = read_pid(p);
+    assert_true(pid > 0);
+    return pid;
 }
 
 /* A killed process is init's to reap, in its own time. */
@@ -166,13 +207,23 @@ static bool is_gone(pid_t pid)
     return len <= 0;
 }
 
-void postgres_kill(struct postgres *p)
+static void end_with(struct postgres *p, int number)
 {
     const struct timespec pause = {.tv_nsec = 2000000};
     pid_t pid = postgres_pid(p);
-    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(kill(pid, number), 0);
     while (!is_gone(pid))
         nanosleep(&pause, NULL);
+}
+
+void postgres_kill(struct postgres *p)
+{
+    end_with(p, SIGKILL);
+}
+
+void postgres_stop_fast(struct postgres *p)
+{
+    end_with(p, SIGINT);
 }
 
 void postgres_restart(struct postgres *p)

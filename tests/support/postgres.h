@@ -34,7 +34,9 @@ const char *postgres_refusal(struct postgres *p, const char *sql);
 pid_t postgres_pid(const struct postgres *p);
 /* kill -9 of the postmaster; returns when it has no process left. */
 void postgres_kill(struct postgres *p);
-/* After postgres_kill, as the next process of the user would. */
+/* As an administrator ends it: sessions are told. */
+void postgres_stop_fast(struct postgres *p);
+/* After these, as the next process of the user would. */
 void postgres_restart(struct postgres *p);
 
 /* Removes a directory with all that is in it. */
