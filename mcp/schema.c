@@ -176,7 +176,8 @@ static bool has_loop_in(const struct schema_list *list)
 }
 
 /* True when the node comes to itself again with the same value in hand. */
-static bool has_loop(struct schema_node *node) /* NOLINT(misc-no-recursion) */
+/* NOLINTNEXTLINE(misc-no-recursion): each node is opened once. */
+static bool has_loop(struct schema_node *node)
 {
     if (!node || node->visit == SCHEMA_DONE)
         return false;
