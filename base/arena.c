@@ -28,11 +28,15 @@ struct arena_block {
     alignas(ARENA_ALIGN) char bytes[];
 };
 
+void arena_init_sized(struct arena *a, size_t max_bytes, size_t first_bytes)
+{
+    *a = (struct arena){.max_bytes = max_bytes < ARENA_MAX_BYTES ? max_bytes : ARENA_MAX_BYTES,
+                        .first_bytes = first_bytes};
+}
+
 void arena_init(struct arena *a, size_t max_bytes)
 {
-    *a = (struct arena){.head = NULL,
-                        .used_bytes = 0,
-                        .max_bytes = max_bytes < ARENA_MAX_BYTES ? max_bytes : ARENA_MAX_BYTES};
+    arena_init_sized(a, max_bytes, ARENA_BLOCK_BYTES);
 }
 
 void arena_deinit(struct arena *a)
@@ -52,7 +56,7 @@ void arena_deinit(struct arena *a)
 static size_t next_block_bytes(const struct arena *a)
 {
     if (!a->head)
-        return ARENA_BLOCK_BYTES;
+        return a->first_bytes;
     size_t cap = a->head->cap * 2;
     return cap < ARENA_BLOCK_MAX_BYTES ? cap : ARENA_BLOCK_MAX_BYTES;
 }

@@ -12,9 +12,12 @@ struct arena {
     struct arena_block *head;
     size_t used_bytes;
     size_t max_bytes;
+    size_t first_bytes; /* of the first block; the next ones grow */
 };
 
 void arena_init(struct arena *a, size_t max_bytes);
+/* For many arenas of which most need little. */
+void arena_init_sized(struct arena *a, size_t max_bytes, size_t first_bytes);
 void arena_deinit(struct arena *a);
 /* 16-byte aligned, uninitialised; NULL when out of memory or over the limit. */
 void *arena_alloc(struct arena *a, size_t size);

@@ -15,14 +15,32 @@ static struct http_conn *conn_of(llhttp_t *parser)
 
 /* ---- closing ---- */
 
+/* A request whose connection is gone: freed now if answered, else when its handler answers. */
+static void orphan(struct http_request *req)
+{
+    req->conn = NULL;
+    req->next = NULL;
+    if (req->is_answered || !req->is_handed)
+        http_request_free(req);
+    else
+        http_request_tell_gone(req);
+}
+
+/* Only here do handlers hear that their client is gone: never from inside a call of theirs. */
 static void on_conn_closed(uv_handle_t *handle)
 {
     struct http_conn *c = handle->data;
     struct http_server *s = c->server;
+    while (c->first) {
+        struct http_request *req = c->first;
+        c->first = req->next;
+        orphan(req);
+    }
     buf_deinit(&c->out);
     buf_deinit(&c->in_write);
     buf_deinit(&c->pending);
     mem_free(c);
+    s->closing_count--;
     http_server_try_free(s);
 }
 
@@ -35,17 +53,7 @@ static void unlink_conn(struct http_conn *c)
     if (c->next)
         c->next->prev = c->prev;
     c->server->conn_count--;
-}
-
-/* A request whose connection is gone: freed now if answered, else when its handler answers. */
-static void orphan(struct http_request *req)
-{
-    req->conn = NULL;
-    req->next = NULL;
-    if (req->is_answered || !req->is_handed)
-        http_request_free(req);
-    else
-        http_request_tell_gone(req);
+    c->server->closing_count++;
 }
 
 void http_conn_close(struct http_conn *c)
@@ -54,15 +62,9 @@ void http_conn_close(struct http_conn *c)
         return;
     c->is_closing = true;
     unlink_conn(c);
-    uv_close((uv_handle_t *)&c->tcp, on_conn_closed);
-    struct http_request *req = c->first;
-    c->first = NULL;
-    c->last = NULL;
-    while (req) {
-        struct http_request *next = req->next;
-        orphan(req);
-        req = next;
-    }
+    /* What a peer does not take must not wait for it in the kernel either. */
+    if (!c->is_writing || uv_tcp_close_reset(&c->tcp, on_conn_closed))
+        uv_close((uv_handle_t *)&c->tcp, on_conn_closed);
     if (c->reading) {
         http_request_free(c->reading);
         c->reading = NULL;
@@ -122,9 +124,14 @@ static int on_message_begin(llhttp_t *parser)
     return 0;
 }
 
+/* `span` is NULL where memory for it is out. */
 static int append_head(struct http_conn *c, struct http_span *span, const char *at, size_t len)
 {
     struct buf *head = &c->reading->head;
+    if (!span) {
+        http_conn_close(c);
+        return HPE_USER;
+    }
     if (span->len == 0)
         span->at = (uint32_t)head->len;
     buf_append(head, at, len);
@@ -151,9 +158,12 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t len)
     struct http_request *req = c->reading;
     c->head_bytes += (uint32_t)len + 4;
     c->value_end = NULL;
+    if (req->is_head_done) /* a trailer is no header: RFC 9110 section 6.5.1 */
+        return c->head_bytes > c->server->limits.header_bytes ? refuse(c, 431) : 0;
     if (c->head_bytes > c->server->limits.header_bytes || req->header_count == HTTP_HEADERS_MAX)
         return refuse(c, 431);
-    return append_head(c, &req->names[req->header_count], at, len);
+    struct http_field *field = http_request_field(req);
+    return append_head(c, field ? &field->name : NULL, at, len);
 }
 
 static int on_header_value(llhttp_t *parser, const char *at, size_t len)
@@ -163,7 +173,9 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t len)
     c->head_bytes += (uint32_t)len;
     if (c->head_bytes > c->server->limits.header_bytes)
         return refuse(c, 431);
-    struct http_span *value = &req->values[req->header_count];
+    if (req->is_head_done)
+        return 0;
+    struct http_span *value = &req->fields[req->header_count].value; /* its name made room */
     if (value->len > 0 && c->value_end && at != c->value_end)
         return refuse(c, 400); /* a folded line: RFC 9112 section 5.2 */
     c->value_end = at + len;
@@ -173,7 +185,10 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t len)
 static int on_header_value_complete(llhttp_t *parser)
 {
     struct http_conn *c = conn_of(parser);
-    c->reading->header_count++;
+    struct http_request *req = c->reading;
+    if (!req->is_head_done)
+        req->header_count++;
+    req->is_in_field = false;
     c->value_end = NULL;
     return 0;
 }
@@ -198,7 +213,7 @@ static bool is_token(struct slice name)
 static bool has_valid_names(const struct http_request *req)
 {
     for (uint32_t i = 0; i < req->header_count; i++) {
-        if (!is_token(http_span_slice(req, req->names[i])))
+        if (!is_token(http_span_slice(req, req->fields[i].name)))
             return false;
     }
     return true;
@@ -231,6 +246,7 @@ static int on_headers_complete(llhttp_t *parser)
     req->method = parser->method;
     req->is_http_1_0 = parser->http_major == 1 && parser->http_minor == 0;
     req->is_keep_alive = llhttp_should_keep_alive(parser);
+    req->is_head_done = true;
     int status = check_head(c, parser);
     if (status)
         return refuse(c, status);

@@ -13,11 +13,17 @@
 
 #define HTTP_READ_BYTES    65536
 #define HTTP_HEADERS_MAX   100
+#define HTTP_FIELDS        16   /* room for headers at first */
+#define HTTP_ARENA_BYTES   1024 /* the first block of a request's arena */
 #define HTTP_FREE_REQUESTS 256
 #define HTTP_KEEP_BYTES    16384 /* buffers larger than this are given back after use */
 
 struct http_span {
     uint32_t at, len; /* in request->head */
+};
+
+struct http_field {
+    struct http_span name, value;
 };
 
 struct http_request {
@@ -29,8 +35,8 @@ struct http_request {
     struct buf out; /* the answer, while it is not this request's turn or not yet sent */
     struct arena arena;
     struct http_span target;
-    struct http_span names[HTTP_HEADERS_MAX], values[HTTP_HEADERS_MAX];
-    uint32_t header_count;
+    struct http_field *fields;
+    uint32_t header_count, field_cap;
     uint8_t method;
     bool is_http_1_0;
     bool is_keep_alive;
@@ -38,6 +44,10 @@ struct http_request {
     bool is_answered; /* the answer is complete */
     bool is_handed;   /* the handler has it */
     bool is_gone_told;
+    bool is_in_field;  /* a part of a header's name was read */
+    bool is_head_done; /* what comes now are trailers */
+    bool is_held;      /* by its handler, beyond the answer */
+    bool is_ended;     /* answered and sent, but held */
     http_gone_fn on_gone;
     void *on_gone_ctx;
     void *data;
@@ -84,6 +94,7 @@ struct http_server {
     uint16_t port;
     struct http_conn *conns;
     uint32_t conn_count;
+    uint32_t closing_count; /* connections whose close callback is to come */
     uint32_t request_count; /* alive, also of connections that are gone */
     struct http_request *free_requests;
     uint32_t free_count;
@@ -108,14 +119,19 @@ void http_conn_settings_init(llhttp_settings_t *settings);
 void http_conn_accept(struct http_server *s, uv_stream_t *listener);
 /* Stops reading and ends as soon as what was answered is written. */
 void http_conn_finish_reading(struct http_conn *c);
-/* Cuts the connection; its requests become gone. */
+/* Cuts the connection; its requests become gone, which their handlers hear on a later turn of the
+ * loop. */
 void http_conn_close(struct http_conn *c);
 void http_conn_resume(struct http_conn *c);
 void http_conn_expire(struct http_conn *c, uint64_t now_ms);
 
 /* http_response.c */
 struct http_request *http_request_new(struct http_server *s);
+/* Back to the free ones, or marked as ended while it is held. */
 void http_request_free(struct http_request *req);
+void http_request_destroy(struct http_request *req);
+/* The header that is read now: a new one when the last one is complete. NULL: out of memory. */
+struct http_field *http_request_field(struct http_request *req);
 struct slice http_span_slice(const struct http_request *req, struct http_span span);
 /* Answers a request that never reached the handler, with an error, and ends the connection. */
 void http_respond_refusal(struct http_request *req, int status);

@@ -19,16 +19,14 @@ struct http_request *http_request_new(struct http_server *s)
 {
     struct http_request *req = s->free_requests;
     if (req) {
-        struct buf head = req->head;
-        struct buf body = req->body;
-        struct buf out = req->out;
+        struct http_request fresh = {.head = req->head,
+                                     .body = req->body,
+                                     .out = req->out,
+                                     .fields = req->fields,
+                                     .field_cap = req->field_cap};
         s->free_requests = req->next;
         s->free_count--;
-        memset(req, 0, offsetof(struct http_request, names));
-        memset(&req->header_count, 0, sizeof(*req) - offsetof(struct http_request, header_count));
-        req->head = head;
-        req->body = body;
-        req->out = out;
+        *req = fresh;
     } else {
         req = mem_calloc(1, sizeof(*req));
         if (!req)
@@ -37,41 +35,86 @@ struct http_request *http_request_new(struct http_server *s)
         buf_init(&req->body, s->limits.body_bytes);
         buf_init(&req->out, SIZE_MAX / 4);
     }
-    memset(req->names, 0, sizeof(req->names));
-    memset(req->values, 0, sizeof(req->values));
     req->server = s;
-    arena_init(&req->arena, s->limits.arena_bytes);
+    arena_init_sized(&req->arena, s->limits.arena_bytes, HTTP_ARENA_BYTES);
     s->request_count++;
     return req;
 }
 
-/* Empties a buffer; a large one is given back. */
-static void recycle(struct buf *b)
+/* Makes room for `cap` fields, or gives back what is more. */
+static bool resize_fields(struct http_request *req, uint32_t cap)
 {
-    if (b->cap > HTTP_KEEP_BYTES)
+    struct http_field *fields = mem_realloc(req->fields, cap * sizeof(*fields));
+    if (!fields)
+        return false;
+    req->fields = fields;
+    req->field_cap = cap;
+    return true;
+}
+
+/* A name comes in pieces; the first one clears the field. */
+struct http_field *http_request_field(struct http_request *req)
+{
+    if (req->header_count == req->field_cap &&
+        !resize_fields(req, req->field_cap ? 2 * req->field_cap : HTTP_FIELDS))
+        return NULL;
+    struct http_field *field = &req->fields[req->header_count];
+    if (!req->is_in_field)
+        *field = (struct http_field){0};
+    req->is_in_field = true;
+    return field;
+}
+
+/* Empties a buffer; one of more than `keep` bytes is given back. */
+static void recycle(struct buf *b, size_t keep)
+{
+    if (b->cap > keep)
         buf_deinit(b);
     buf_reset(b);
+}
+
+void http_request_destroy(struct http_request *req)
+{
+    buf_deinit(&req->head);
+    buf_deinit(&req->body);
+    buf_deinit(&req->out);
+    mem_free(req->fields);
+    mem_free(req);
 }
 
 void http_request_free(struct http_request *req)
 {
     struct http_server *s = req->server;
+    req->conn = NULL;
+    if (req->is_held) {
+        req->is_ended = true;
+        return;
+    }
     arena_deinit(&req->arena);
     s->request_count--;
     if (s->free_count < HTTP_FREE_REQUESTS) {
-        recycle(&req->head);
-        recycle(&req->body);
-        recycle(&req->out);
+        recycle(&req->head, HTTP_KEEP_BYTES);
+        recycle(&req->body, HTTP_KEEP_BYTES);
+        recycle(&req->out, HTTP_KEEP_BYTES);
         req->next = s->free_requests;
         s->free_requests = req;
         s->free_count++;
     } else {
-        buf_deinit(&req->head);
-        buf_deinit(&req->body);
-        buf_deinit(&req->out);
-        mem_free(req);
+        http_request_destroy(req);
     }
     http_server_try_free(s);
+}
+
+void http_request_hold(struct http_request *req)
+{
+    req->is_held = true;
+}
+
+void http_request_unhold(struct http_request *req)
+{
+    req->is_held = false;
+    if (req->is_ended)
+        http_request_free(req);
 }
 
 void http_request_tell_gone(struct http_request *req)
@@ -126,8 +169,8 @@ struct slice http_request_header(const struct http_request *req, const char *nam
 {
     size_t len = strlen(name);
     for (uint32_t i = 0; i < req->header_count; i++) {
-        if (is_name(http_span_slice(req, req->names[i]), name, len))
-            return trim(http_span_slice(req, req->values[i]));
+        if (is_name(http_span_slice(req, req->fields[i].name), name, len))
+            return trim(http_span_slice(req, req->fields[i].value));
     }
     return SLICE_EMPTY;
 }
@@ -137,7 +180,7 @@ size_t http_request_header_count(const struct http_request *req, const char *nam
     size_t len = strlen(name);
     size_t count = 0;
     for (uint32_t i = 0; i < req->header_count; i++)
-        count += is_name(http_span_slice(req, req->names[i]), name, len);
+        count += is_name(http_span_slice(req, req->fields[i].name), name, len);
     return count;
 }
 
@@ -174,18 +217,24 @@ void http_request_on_gone(struct http_request *req, http_gone_fn fn, void *ctx)
 
 bool http_request_is_gone(const struct http_request *req)
 {
-    return !req->conn;
+    return !req->conn || req->conn->is_closing;
 }
 
 /* ---- writing ---- */
+
+/* What a buffer may keep for the next answer: nothing where a stream idles in between. */
+static size_t keep_bytes(const struct http_conn *c)
+{
+    return c->first && c->first->is_streaming ? 0 : HTTP_KEEP_BYTES;
+}
 
 static void on_written(uv_write_t *write, int status)
 {
     struct http_conn *c = write->data;
     c->is_writing = false;
-    recycle(&c->in_write);
     if (c->is_closing)
         return;
+    recycle(&c->in_write, keep_bytes(c));
     c->active_ms = uv_now(c->server->loop);
     if (status < 0)
         http_conn_close(c);
@@ -220,7 +269,7 @@ static void write_out(struct http_conn *c)
         return;
     }
     if (done >= 0 && (size_t)done == c->out.len)
-        recycle(&c->out);
+        recycle(&c->out, keep_bytes(c));
     else
         write_rest(c, done > 0 ? (size_t)done : 0);
 }
@@ -230,14 +279,14 @@ static void gather(struct http_conn *c)
 {
     while (c->first) {
         struct http_request *req = c->first;
-        if (req->out.len > 0 && c->out.len == 0 && !req->is_streaming) {
+        if (req->out.len > 0 && c->out.len == 0) {
             struct buf swap = c->out; /* no copy where nothing stands before it */
             c->out = req->out;
             req->out = swap;
         } else {
             buf_append_slice(&c->out, buf_slice(&req->out));
         }
-        recycle(&req->out);
+        recycle(&req->out, keep_bytes(c));
         if (!req->is_answered)
             return;
         c->first = req->next;
@@ -315,14 +364,21 @@ static void settle_keep_alive(struct http_request *req)
         c->is_read_done = true;
 }
 
+/* The client of an answered request is gone: a connection that closes frees it in the end. */
+static void drop_answer(struct http_request *req)
+{
+    if (!req->conn)
+        http_request_free(req);
+}
+
 void http_respond(struct http_request *req, int status, const struct http_header *headers,
                   size_t header_count, struct slice body)
 {
     assert(!req->is_answered && !req->is_streaming);
     struct http_conn *c = req->conn;
     req->is_answered = true;
-    if (!c) {
-        http_request_free(req);
+    if (http_request_is_gone(req)) {
+        drop_answer(req);
         return;
     }
     settle_keep_alive(req);
@@ -350,6 +406,16 @@ void http_respond_refusal(struct http_request *req, int status)
     http_respond(req, status, &type, 1, slice_from_cstr(reason_of(status)));
 }
 
+/* A stream lives long and idles most of it. The head stays: slices of it were handed out. */
+static void shrink(struct http_request *req)
+{
+    if (req->header_count > 0)
+        (void)resize_fields(req, req->header_count);
+    buf_deinit(&req->body);
+    if (!req->conn->is_writing)
+        buf_deinit(&req->conn->in_write);
+}
+
 int http_stream_start(struct http_request *req, int status, const struct http_header *headers,
                       size_t header_count)
 {
@@ -358,7 +424,7 @@ int http_stream_start(struct http_request *req, int status, const struct http_he
     req->is_streaming = true;
     if (!c)
         return BASE_ECLOSED;
-    buf_deinit(&req->body); /* a stream lives long */
+    shrink(req);
     if (req->is_http_1_0)
         req->is_keep_alive = false;
     settle_keep_alive(req);
@@ -366,16 +432,17 @@ int http_stream_start(struct http_request *req, int status, const struct http_he
     buf_append_cstr(&req->out,
                     req->is_http_1_0 ? "\r\n\r\n" : "\r\nTransfer-Encoding: chunked\r\n\r\n");
     http_conn_flush(c);
-    return req->conn ? 0 : BASE_ECLOSED;
+    return http_request_is_gone(req) ? BASE_ECLOSED : 0;
 }
 
 int http_stream_write(struct http_request *req, struct slice bytes)
 {
     struct http_conn *c = req->conn;
-    if (!c)
+    if (http_request_is_gone(req))
         return BASE_ECLOSED;
     if (bytes.len == 0 || req->method == HTTP_HEAD)
         return 0;
+    size_t unsent = req->out.len + (c->first == req ? c->out.len + c->in_write.len : 0);
     if (req->is_http_1_0)
         buf_append_slice(&req->out, bytes);
     else {
@@ -383,13 +450,12 @@ int http_stream_write(struct http_request *req, struct slice bytes)
         buf_append_slice(&req->out, bytes);
         buf_append_cstr(&req->out, "\r\n");
     }
-    size_t unsent = req->out.len + (c->first == req ? c->out.len + c->in_write.len : 0);
     if (buf_status(&req->out) || unsent > req->server->limits.stream_bytes) {
         http_conn_close(c); /* a reader that does not read */
         return BASE_ECLOSED;
     }
     http_conn_flush(c);
-    return req->conn ? 0 : BASE_ECLOSED;
+    return c->is_closing ? BASE_ECLOSED : 0;
 }
 
 void http_stream_end(struct http_request *req)
@@ -397,8 +463,8 @@ void http_stream_end(struct http_request *req)
     assert(req->is_streaming && !req->is_answered);
     struct http_conn *c = req->conn;
     req->is_answered = true;
-    if (!c) {
-        http_request_free(req);
+    if (http_request_is_gone(req)) {
+        drop_answer(req);
         return;
     }
     if (!req->is_http_1_0 && req->method != HTTP_HEAD)

@@ -167,10 +167,7 @@ static void on_janitor_closed(uv_handle_t *handle)
     while (s->free_requests) {
         struct http_request *req = s->free_requests;
         s->free_requests = req->next;
-        buf_deinit(&req->head);
-        buf_deinit(&req->body);
-        buf_deinit(&req->out);
-        mem_free(req);
+        http_request_destroy(req);
     }
     mem_free(s);
     closed(ctx);
@@ -179,10 +176,22 @@ static void on_janitor_closed(uv_handle_t *handle)
 /* Frees once nothing is left that points here. */
 void http_server_try_free(struct http_server *s)
 {
-    if (!s->is_closing || s->listeners || s->conns || s->request_count > 0 || s->is_janitor_closed)
+    if (!s->is_closing || s->listeners || s->conns || s->closing_count > 0 ||
+        s->request_count > 0 || s->is_janitor_closed)
         return;
     s->is_janitor_closed = true;
     uv_close((uv_handle_t *)&s->janitor, on_janitor_closed);
+}
+
+/* That they are to end. Corked, since what ends would leave the list. */
+static void tell_streams(struct http_conn *c)
+{
+    c->is_corked = true;
+    for (struct http_request *req = c->first; req; req = req->next) {
+        if (req->is_streaming && !req->is_answered && req->on_gone)
+            req->on_gone(req->on_gone_ctx, req);
+    }
+    c->is_corked = false;
 }
 
 void http_server_close(struct http_server *s, uint32_t drain_ms, http_closed_fn closed, void *ctx)
@@ -198,10 +207,7 @@ void http_server_close(struct http_server *s, uint32_t drain_ms, http_closed_fn 
     }
     for (struct http_conn *c = s->conns, *next; c; c = next) {
         next = c->next;
-        for (struct http_request *req = c->first; req; req = req->next) {
-            if (req->is_streaming)
-                http_request_tell_gone(req);
-        }
+        tell_streams(c);
         http_conn_finish_reading(c);
     }
     http_server_try_free(s);

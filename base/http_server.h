@@ -11,7 +11,11 @@
  *         After http_respond or http_stream_end the request must not be touched.
  * Gone:   when the client goes away before the answer is complete, on_gone(req) is called once
  *         (if set by http_request_on_gone); the request stays valid until it is answered as
- *         usual (writes are dropped then) - so a handler always ends what it began.
+ *         usual (writes are dropped then) - so a handler always ends what it began. It is never
+ *         called from inside http_respond and http_stream_*.
+ *         When the server closes, on_gone of open streams is called at once, so that they can end,
+ *         while http_request_is_gone still says false; should the client then go away before the
+ *         stream has ended, it is called again.
  * Owns:   connections, requests, and an arena a request (http_request_arena) that dies after the
  *         response was written. Borrows the loop and the log.
  * Thread: loop thread only.
@@ -46,7 +50,7 @@ struct http_limits {
     uint32_t idle_ms;        /* keep-alive without a request: 60 s */
     uint32_t write_stall_ms; /* a peer that takes no bytes for so long is cut: 30 s */
     uint32_t arena_bytes;    /* a request's arena: 8 MiB */
-    uint32_t stream_bytes;   /* queued and unsent bytes of one stream: 1 MiB, then it is cut */
+    uint32_t stream_bytes;   /* unsent bytes of a stream: 1 MiB; who writes on past it is cut */
 };
 extern const struct http_limits http_limits_default;
 
@@ -66,7 +70,7 @@ __attribute__((warn_unused_result)) int http_server_listen(struct http_server *s
 uint16_t http_server_port(const struct http_server *s);
 /* Graceful: stops accepting, closes idle connections, lets requests in flight finish (their
  * responses carry Connection: close), cuts what is left after `drain_ms`; `closed` is then called
- * once, after which `s` is freed. on_gone of streams is called at once so that they can end. */
+ * once, after which `s` is freed. */
 void http_server_close(struct http_server *s, uint32_t drain_ms, http_closed_fn closed, void *ctx);
 /* Open connections now. */
 uint32_t http_server_connections(const struct http_server *s);
@@ -90,6 +94,9 @@ void http_request_set_data(struct http_request *req, void *data);
 void *http_request_data(const struct http_request *req);
 void http_request_on_gone(struct http_request *req, http_gone_fn fn, void *ctx);
 bool http_request_is_gone(const struct http_request *req);
+/* Keeps the request, its arena and its slices beyond its answer, until http_request_unhold. */
+void http_request_hold(struct http_request *req);
+void http_request_unhold(struct http_request *req);
 
 /* Whole answer. `headers` and `body` are copied (or taken into the write) before it returns.
  * Content-Length and Date are added; HEAD gets the headers only. */

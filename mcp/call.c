@@ -1,246 +1,150 @@
-/* One tools/call: find the tool -> check scope and arguments -> the tool's function -> its answer.
- * The call owns the message that it came from, since its arguments point into it. */
+/* The life of a call, and what its handler sees of it. */
 #include <stdio.h>
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "mcp/server_int.h"
+#include "mcp/call_int.h"
 
-static void unlink_call(struct mcp_call *call)
+/* ---- life ---- */
+
+void call_detach(struct mcp_call *call)
 {
-    if (!call->peer)
-        return;
-    struct mcp_call **at = &call->peer->calls;
-    while (*at && *at != call)
-        at = &(*at)->next;
-    if (*at)
+    if (call->peer) {
+        struct mcp_call **at = &call->peer->calls;
+        while (*at != call)
+            at = &(*at)->next;
         *at = call->next;
+    }
     call->peer = NULL;
+    call->next = NULL;
 }
 
-static void call_free(struct mcp_call *call)
+void call_free(struct mcp_call *call)
 {
-    unlink_call(call);
     mcp_message_deinit(&call->message);
     cJSON_Delete(call->empty);
+    cJSON_Delete(call->answers);
+    if (call->entry)
+        catalog_entry_release(call->entry);
     arena_deinit(&call->arena);
     mem_free(call);
 }
 
-/* Sends the answer and ends the call. What a cancelled call answers is dropped. */
-static void finish(struct mcp_call *call, struct buf *answer, int http_status)
-{
-    struct mcp_out *out = call->out;
-    call->server->stats.in_flight--;
-    out->call = NULL;
-    if (call->is_cancelled) {
-        out->finish(out, SLICE_EMPTY, 202);
-    } else if (buf_status(answer)) {
-        call->server->stats.errors++;
-        struct mcp_request_context rx = {.server = call->server};
-        finish_error(&rx, call->message.id, true, MCP_INTERNAL_ERROR, "the answer is too large",
-                     200, out);
-    } else {
-        out->finish(out, buf_slice(answer), http_status);
-    }
-    buf_deinit(answer);
-    call_free(call);
-}
-
-static void write_text_content(struct json_writer *w, struct slice text)
-{
-    json_key(w, "content");
-    json_begin_array(w);
-    json_begin_object(w);
-    json_key_string(w, "type", "text");
-    json_key(w, "text");
-    json_slice(w, text);
-    json_end_object(w);
-    json_end_array(w);
-}
-
-static void answer_result(struct mcp_call *call, struct slice structured, struct slice text,
-                          bool is_error)
-{
-    struct buf b;
-    struct json_writer w;
-    buf_init(&b, MCP_ANSWER_BYTES_MAX);
-    (void)buf_reserve(&b, 2 * structured.len + text.len + 256); /* a failure shows at the end */
-    json_writer_init(&w, &b);
-    result_begin(&w, call->server, call->message.id, call->revision);
-    bool has_structured = call->revision >= MCP_2025_06_18 && structured.len > 0;
-    write_text_content(&w,
-                       text.len > 0 && (has_structured || structured.len == 0) ? text : structured);
-    if (has_structured) {
-        json_key(&w, "structuredContent");
-        json_raw(&w, structured);
-    }
-    if (is_error)
-        json_key_bool(&w, "isError", true);
-    result_end(&w);
-    finish(call, &b, 200);
-}
-
-void mcp_call_result(struct mcp_call *call, struct slice structured, struct slice text)
-{
-    answer_result(call, structured, text, false);
-}
-
-void mcp_call_fail(struct mcp_call *call, struct slice structured, struct slice text)
-{
-    call->server->stats.call_failures++;
-    answer_result(call, structured, text, true);
-}
-
-void mcp_call_error(struct mcp_call *call, enum mcp_error_code code, const char *message)
-{
-    struct buf b;
-    call->server->stats.errors++;
-    buf_init(&b, MCP_ANSWER_BYTES_MAX);
-    mcp_render_error(&b, call->message.id, true, code, message);
-    finish(call, &b, 200);
-}
-
-/* ---- refusals before the tool runs ---- */
-
-static void fail_with(struct mcp_call *call, const char *code, const char *message,
-                      const char *field, const char *expected)
-{
-    struct buf b;
-    struct json_writer w;
-    buf_init(&b, MCP_ANSWER_BYTES_MAX);
-    json_writer_init(&w, &b);
-    json_begin_object(&w);
-    json_key_string(&w, "code", code);
-    json_key_string(&w, "message", message);
-    if (*field)
-        json_key_string(&w, "field", field);
-    if (*expected)
-        json_key_string(&w, "expected", expected);
-    json_key_bool(&w, "retryable", false);
-    json_end_object(&w);
-    if (buf_status(&b))
-        mcp_call_error(call, MCP_INTERNAL_ERROR, "out of memory");
-    else
-        mcp_call_fail(call, buf_slice(&b), SLICE_EMPTY);
-    buf_deinit(&b);
-}
-
-static void run(struct mcp_call *call)
-{
-    const struct mcp_tool *tool = &call->entry->tool;
-    struct mcp_schema_fault fault;
-    if ((call->identity.scopes & tool->scopes) != tool->scopes)
-        fail_with(call, "forbidden", "this token lacks the scope that the tool needs", "", "");
-    else if (mcp_schema_check(call->entry->input, call->arguments, &fault))
-        fail_with(call, "validation_error", fault.message, fault.field, fault.expected);
-    else
-        tool->call(tool->ctx, call);
-}
-
-/* ---- the start ---- */
-
-static bool is_traceparent(const char *text)
+static bool is_traceparent(struct slice text)
 {
     static const char shape[] = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
-    if (!text || strlen(text) != sizeof(shape) - 1)
+    if (text.len != sizeof(shape) - 1)
         return false;
-    for (size_t i = 0; i < sizeof(shape) - 1; i++) {
-        bool is_hex = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
-        if (shape[i] == '-' ? text[i] != '-' : !is_hex)
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        bool is_hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+        if (shape[i] == '-' ? c != '-' : !is_hex)
             return false;
     }
     return true;
 }
 
-static struct slice pick_traceparent(const struct mcp_call *call, struct slice header)
+/* From _meta, else from the HTTP header, which is copied. */
+static void set_traceparent(struct mcp_call *call, struct slice header)
 {
-    const char *text = json_get_string(call->message.meta, "traceparent");
-    if (is_traceparent(text))
-        return slice_from_cstr(text);
-    char copy[56];
-    if (header.len != 55)
-        return SLICE_EMPTY;
-    memcpy(copy, header.ptr, 55);
-    copy[55] = '\0';
-    return is_traceparent(copy) ? header : SLICE_EMPTY;
+    struct slice text = slice_from_cstr(json_get_string(call->message.meta, "traceparent"));
+    if (is_traceparent(text)) {
+        call->traceparent = text;
+    } else if (is_traceparent(header)) {
+        const char *copy = arena_copy(&call->arena, header);
+        call->traceparent = copy ? (struct slice){copy, header.len} : SLICE_EMPTY;
+    }
 }
 
-static struct mcp_call *call_new(const struct mcp_request_context *rx, enum mcp_revision revision,
-                                 const struct mcp_message *m, struct mcp_out *out)
+static int level_of(const struct exchange *x)
+{
+    const struct mcp_peer *peer = x->rx->peer;
+    enum mcp_log_level level;
+    if (x->revision >= MCP_2026_07_28)
+        return log_level_from_name(json_get_string(x->message->meta, META_LOG_LEVEL), &level)
+                   ? (int)level
+                   : -1;
+    return peer && peer->has_log_level ? (int)peer->log_level : MCP_LOG_INFO;
+}
+
+static struct mcp_call *make_call(struct exchange *x, const struct call_target *target)
 {
     struct mcp_call *call = mem_calloc(1, sizeof(*call));
     if (!call)
         return NULL;
-    *call = (struct mcp_call){.server = rx->server,
-                              .peer = rx->peer,
-                              .out = out,
-                              .message = *m,
-                              .identity = *rx->identity,
-                              .revision = revision,
-                              .progress = -1};
-    arena_init(&call->arena, MCP_CALL_ARENA_BYTES);
-    call->progress_token = json_get(m->meta, "progressToken");
-    call->traceparent = pick_traceparent(call, rx->traceparent);
-    if (call->traceparent.len > 0)
-        call->traceparent.ptr = arena_copy(&call->arena, call->traceparent);
-    if (!call->traceparent.ptr)
-        call->traceparent = SLICE_EMPTY;
+    call->server = x->rx->server;
+    call->peer = x->rx->peer;
+    call->out = x->out;
+    call->message = *x->message;
+    call->identity = *x->rx->identity;
+    call->revision = x->revision;
+    call->kind = target->kind;
+    call->entry = target->entry;
+    call->client_capabilities = x->client_capabilities;
+    call->fn = target->fn;
+    call->ctx = target->ctx;
+    call->progress = -1;
+    call->log_level = level_of(x);
+    arena_init(&call->arena, CALL_ARENA_BYTES);
+    call->progress_token = json_get(call->message.meta, "progressToken");
+    set_traceparent(call, x->rx->traceparent);
+    call->arguments = json_get(call->message.params, "arguments");
+    if (!call->arguments)
+        call->arguments = call->empty = cJSON_CreateObject();
+    return call;
+}
+
+/* The call is part of the world from here on: counted, found by its peer and by its out. */
+static void enlist(struct mcp_call *call)
+{
+    call->entry->users++;
     if (call->peer) {
         call->next = call->peer->calls;
         call->peer->calls = call;
     }
+    call->out->call = call;
+    call->server->stats.calls++;
+    call->server->stats.in_flight++;
+}
+
+/* A call that never became one: its message stays the exchange's. */
+static void abandon(struct mcp_call *call)
+{
+    if (!call)
+        return;
+    call->message.root = NULL;
+    call->entry = NULL;
+    call_free(call);
+}
+
+struct mcp_call *call_new(struct exchange *x, const struct call_target *target)
+{
+    struct mcp_server *s = x->rx->server;
+    const char *fault = NULL;
+    if (s->stats.in_flight >= s->info.calls_max) {
+        exchange_refuse(x, MCP_SERVER_BUSY, "too many calls are in flight; try again in a moment");
+        return NULL;
+    }
+    struct mcp_call *call = make_call(x, target);
+    if (!call || !call->arguments || !ask_restore(call, &fault)) {
+        exchange_refuse(x, fault ? MCP_INVALID_PARAMS : MCP_INTERNAL_ERROR,
+                        fault ? fault : "out of memory");
+        abandon(call);
+        return NULL;
+    }
+    x->message->root = NULL;
+    enlist(call);
     return call;
 }
 
-/* NULL when the call may start, else why not. */
-static const char *refusal(const struct mcp_request_context *rx, const struct mcp_message *m,
-                           const struct mcp_tool_entry **entry, char *text, size_t size)
+void call_run(struct mcp_call *call)
 {
-    const char *name = json_get_string(m->params, "name");
-    const cJSON *arguments = json_get(m->params, "arguments");
-    if (!name)
-        return "params.name must be the name of a tool";
-    *entry = server_find_tool(rx->server, name);
-    if (!*entry) {
-        snprintf(text, size, "unknown tool \"%.64s\"; tools/list names them all", name);
-        return text;
-    }
-    if (arguments && !cJSON_IsObject(arguments))
-        return "params.arguments must be an object";
-    return NULL;
+    call->is_waiting = false;
+    call->questions = NULL;
+    call->fn(call->ctx, call);
 }
 
-void call_start(const struct mcp_request_context *rx, enum mcp_revision revision,
-                struct mcp_message *take_m, struct mcp_out *out)
-{
-    char text[160];
-    const struct mcp_tool_entry *entry = NULL;
-    const char *why = refusal(rx, take_m, &entry, text, sizeof(text));
-    int code = MCP_INVALID_PARAMS;
-    if (!why && rx->server->stats.in_flight >= rx->server->info.calls_max) {
-        why = "too many calls are in flight; try again in a moment";
-        code = MCP_SERVER_BUSY;
-    }
-    struct mcp_call *call = why ? NULL : call_new(rx, revision, take_m, out);
-    if (!call) {
-        finish_error(rx, take_m->id, true, why ? code : MCP_INTERNAL_ERROR,
-                     why ? why : "out of memory", 200, out);
-        mcp_message_deinit(take_m);
-        return;
-    }
-    take_m->root = NULL;
-    call->entry = entry;
-    call->arguments = json_get(call->message.params, "arguments");
-    if (!call->arguments)
-        call->arguments = call->empty = cJSON_CreateObject();
-    out->call = call;
-    rx->server->stats.calls++;
-    rx->server->stats.in_flight++;
-    run(call);
-}
-
-/* ---- cancellation and progress ---- */
+/* ---- cancellation ---- */
 
 void call_cancel(struct mcp_call *call)
 {
@@ -248,14 +152,12 @@ void call_cancel(struct mcp_call *call)
         return;
     call->is_cancelled = true;
     call->server->stats.cancelled++;
-    if (call->on_cancel)
+    if (call->is_waiting) {
+        ask_withdraw(call);
+        call_drop(call);
+    } else if (call->on_cancel) {
         call->on_cancel(call->on_cancel_ctx, call);
-}
-
-void mcp_out_cancel(struct mcp_out *out)
-{
-    if (out->call)
-        call_cancel(out->call);
+    }
 }
 
 bool id_is_equal(const cJSON *a, const cJSON *b)
@@ -288,25 +190,42 @@ bool mcp_call_is_cancelled(const struct mcp_call *call)
     return call->is_cancelled;
 }
 
-static bool is_token(const cJSON *token)
+/* ---- messages before the answer ---- */
+
+static void notification_begin(struct json_writer *w, struct buf *b, const char *method)
 {
-    return cJSON_IsString(token) || cJSON_IsNumber(token);
+    buf_init(b, MCP_ANSWER_BYTES_MAX);
+    json_writer_init(w, b);
+    json_begin_object(w);
+    json_key_string(w, "jsonrpc", "2.0");
+    json_key_string(w, "method", method);
+    json_key(w, "params");
+    json_begin_object(w);
+}
+
+/* What does not fit into memory is not sent: a notification may be lost. */
+static void notification_send(struct mcp_call *call, struct json_writer *w, struct buf *b)
+{
+    json_end_object(w);
+    json_end_object(w);
+    if (!buf_status(b))
+        call->out->send(call->out, buf_slice(b));
+    buf_deinit(b);
+}
+
+static bool has_progress_token(const struct mcp_call *call)
+{
+    return cJSON_IsString(call->progress_token) || cJSON_IsNumber(call->progress_token);
 }
 
 void mcp_call_progress(struct mcp_call *call, double progress, double total, const char *message)
 {
-    if (!is_token(call->progress_token) || call->is_cancelled || progress <= call->progress)
-        return;
-    call->progress = progress;
     struct buf b;
     struct json_writer w;
-    buf_init(&b, MCP_ANSWER_BYTES_MAX);
-    json_writer_init(&w, &b);
-    json_begin_object(&w);
-    json_key_string(&w, "jsonrpc", "2.0");
-    json_key_string(&w, "method", "notifications/progress");
-    json_key(&w, "params");
-    json_begin_object(&w);
+    if (!has_progress_token(call) || !call->out || call->is_cancelled || progress <= call->progress)
+        return;
+    call->progress = progress;
+    notification_begin(&w, &b, "notifications/progress");
     json_key(&w, "progressToken");
     json_tree(&w, call->progress_token);
     json_key(&w, "progress");
@@ -317,14 +236,32 @@ void mcp_call_progress(struct mcp_call *call, double progress, double total, con
     }
     if (message)
         json_key_string(&w, "message", message);
-    json_end_object(&w);
-    json_end_object(&w);
-    if (!buf_status(&b))
-        call->out->notify(call->out, buf_slice(&b));
-    buf_deinit(&b);
+    notification_send(call, &w, &b);
 }
 
-/* ---- what a tool sees ---- */
+void mcp_call_log(struct mcp_call *call, enum mcp_log_level level, const char *logger,
+                  struct slice data)
+{
+    struct buf b;
+    struct json_writer w;
+    if (!call->out || call->is_cancelled || (int)level > call->log_level)
+        return;
+    notification_begin(&w, &b, "notifications/message");
+    json_key_string(&w, "level", log_level_name(level));
+    if (logger)
+        json_key_string(&w, "logger", logger);
+    json_key(&w, "data");
+    json_raw(&w, data);
+    notification_send(call, &w, &b);
+}
+
+void mcp_call_release_connection(struct mcp_call *call, uint32_t retry_ms)
+{
+    if (call->out && call->out->release && call->revision == MCP_2025_11_25)
+        call->out->release(call->out, retry_ms);
+}
+
+/* ---- the request ---- */
 
 const cJSON *mcp_call_arguments(const struct mcp_call *call)
 {
@@ -346,12 +283,23 @@ enum mcp_revision mcp_call_revision(const struct mcp_call *call)
     return call->revision;
 }
 
-const char *mcp_call_tool_name(const struct mcp_call *call)
+const char *mcp_call_name(const struct mcp_call *call)
 {
-    return call->entry->tool.name;
+    const char *uri = json_get_string(call->message.params, "uri");
+    return call->kind == CALL_RESOURCE && uri ? uri : call->entry->key;
+}
+
+const cJSON *mcp_call_meta(const struct mcp_call *call)
+{
+    return call->message.meta;
 }
 
 struct slice mcp_call_traceparent(const struct mcp_call *call)
 {
     return call->traceparent;
+}
+
+uint32_t mcp_call_client_capabilities(const struct mcp_call *call)
+{
+    return call->client_capabilities;
 }

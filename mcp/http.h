@@ -11,18 +11,38 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/slice.h"
 #include "mcp/server.h"
 
+struct arena;
+struct http_header;
 struct http_request;
 struct mcp_http;
 
+/* A request that waits until its caller is known. */
+struct mcp_http_admission;
+/* Finds out who calls: ends the admission exactly once, now or later, with mcp_http_admit or
+ * mcp_http_refuse. The request is borrowed until then. */
+typedef void (*mcp_http_authenticate_fn)(void *ctx, struct mcp_http_admission *admission,
+                                         struct http_request *req);
+/* The value of WWW-Authenticate for a request whose caller lacks these scopes (403). Into the
+ * arena; SLICE_EMPTY: none. */
+typedef struct slice (*mcp_http_challenge_fn)(void *ctx, uint32_t missing_scopes,
+                                              struct arena *arena);
+
 struct mcp_http_options {
-    const struct mcp_identity *identity; /* of every caller while there is no authentication */
+    const struct mcp_identity *identity; /* of every caller where `authenticate` is NULL */
+    mcp_http_authenticate_fn authenticate;
+    mcp_http_challenge_fn challenge; /* may be NULL */
+    void *auth_ctx;
     const char *const *allowed_origins;  /* NULL-terminated; beside loopback origins; may be NULL */
     const char *const *allowed_hosts;    /* the same for the Host header */
     uint32_t sessions_max;               /* 10,000: past it the longest idle one ends */
     uint32_t session_idle_ms;            /* 30 min */
     uint32_t keepalive_ms;               /* SSE comment line: 15 s */
+    uint32_t retry_ms;                   /* SSE retry field of resumable streams: 1 s */
+    uint32_t replay_bytes;               /* kept of a stream for resumption: 256 KiB */
+    uint32_t replay_ms;                  /* a broken stream waits so long: 60 s */
 };
 typedef void (*mcp_http_closed_fn)(void *ctx);
 
@@ -31,6 +51,12 @@ __attribute__((warn_unused_result)) int mcp_http_new(uv_loop_t *loop, struct mcp
                                                      const struct log *log, struct mcp_http **out);
 /* Takes over a request for the endpoint, whatever its method; answers it in time. */
 void mcp_http_handle(struct mcp_http *t, struct http_request *req);
+/* The caller is `identity` (borrowed until the request is answered). */
+void mcp_http_admit(struct mcp_http_admission *admission, const struct mcp_identity *identity);
+/* Answers with a JSON-RPC error without an id, e.g. 401 with WWW-Authenticate, 429 with
+ * Retry-After. */
+void mcp_http_refuse(struct mcp_http_admission *admission, int status,
+                     const struct http_header *headers, size_t count, const char *message);
 /* Ends streams and sessions; calls in flight finish through the HTTP server's drain; then `closed`,
  * then frees itself. */
 void mcp_http_close(struct mcp_http *t, mcp_http_closed_fn closed, void *ctx);

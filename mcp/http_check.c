@@ -1,10 +1,8 @@
 /* The checks of a request's headers. Spec: basic/transports/streamable-http of 2026-07-28
- * (#security-warning, #server-validation); RFC 9110 sections 8.3 and 12.5.1. */
-#include <stdio.h>
+ * (#security-warning); RFC 9110 sections 8.3 and 12.5.1. */
 #include <string.h>
 #include <strings.h>
 
-#include "base/arena.h"
 #include "mcp/http_int.h"
 
 static bool is_equal_nocase(struct slice a, struct slice b)
@@ -114,101 +112,4 @@ bool http_is_json(const struct http_request *req)
     struct slice type = http_request_header(req, "Content-Type");
     type = trim(take_until(&type, ';'));
     return is_equal_nocase(type, SLICE_LIT("application/json"));
-}
-
-/* ---- mirrored headers ---- */
-
-static int base64_digit(char c)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c ? strchr(digits, c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
-/* RFC 4648 section 4, canonical, with padding. False when it is none; `out` has room for
- * 3/4 of it. */
-static bool decode_base64(struct slice text, char *out, size_t *len)
-{
-    *len = 0;
-    if (text.len % 4 != 0)
-        return false;
-    while (text.len > 0 && text.ptr[text.len - 1] == '=')
-        text.len--;
-    unsigned bits = 0;
-    int count = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        int digit = base64_digit(text.ptr[i]);
-        if (digit < 0)
-            return false;
-        bits = (bits << 6 | (unsigned)digit) & 0xffff;
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            out[(*len)++] = (char)(bits >> count & 0xff);
-        }
-    }
-    return count < 6 && (bits & ((1u << count) - 1)) == 0;
-}
-
-static bool is_plain(struct slice value)
-{
-    for (size_t i = 0; i < value.len; i++) {
-        if ((value.ptr[i] < 0x20 && value.ptr[i] != '\t') || value.ptr[i] > 0x7e)
-            return false;
-    }
-    return true;
-}
-
-/* The header's value as the body has it: =?base64?…?= is decoded into the request's arena. */
-static bool decode_value(const struct http_request *req, struct slice *value)
-{
-    static const struct slice head = {"=?base64?", 9};
-    if (!is_plain(*value))
-        return false;
-    if (!starts_with(*value, head) || value->len < 11 ||
-        memcmp(value->ptr + value->len - 2, "?=", 2) != 0)
-        return true;
-    struct slice text = {value->ptr + head.len, value->len - 11};
-    /* The arena is the request's own scratch; the request itself stays as it is. */
-    char *bytes =
-        arena_alloc(http_request_arena((struct http_request *)(uintptr_t)req), text.len + 1);
-    if (!bytes || !decode_base64(text, bytes, &value->len))
-        return false;
-    value->ptr = bytes;
-    return true;
-}
-
-static bool check_one(const struct http_request *req, const char *name, const char *body,
-                      char *text, size_t size)
-{
-    struct slice value = http_request_header(req, name);
-    if (!value.ptr)
-        snprintf(text, size, "Header mismatch: the header %s is missing", name);
-    else if (http_request_header_count(req, name) > 1)
-        snprintf(text, size, "Header mismatch: the header %s came more than once", name);
-    else if (!decode_value(req, &value))
-        snprintf(text, size, "Header mismatch: the value of %s is malformed", name);
-    else if (!slice_is_equal(value, slice_from_cstr(body)))
-        snprintf(text, size, "Header mismatch: the value of %s differs from the body's", name);
-    else
-        return true;
-    return false;
-}
-
-/* The member of params that Mcp-Name mirrors, or NULL. */
-static const char *name_member(const char *method)
-{
-    if (strcmp(method, "tools/call") == 0 || strcmp(method, "prompts/get") == 0)
-        return "name";
-    return strcmp(method, "resources/read") == 0 ? "uri" : NULL;
-}
-
-bool http_check_mirrored(const struct http_request *req, const struct mcp_message *m, char *text,
-                         size_t size)
-{
-    if (!check_one(req, "Mcp-Method", m->method, text, size))
-        return false;
-    const char *member = name_member(m->method);
-    const char *name = member ? json_get_string(m->params, member) : NULL;
-    return !name || check_one(req, "Mcp-Name", name, text, size);
 }

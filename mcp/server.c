@@ -1,14 +1,23 @@
-/* The registry: what the server is, its tools, and their entries of tools/list rendered once for
- * each revision when they are added. */
+/* What the server is, and its life. */
 #include "mcp/server.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <sys/random.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "mcp/call_int.h"
 #include "mcp/server_int.h"
+#include "mcp/subscribe_int.h"
+#include "mcp/task_int.h"
 
-#define LIST_BYTES_MAX (4u << 20)
+#define IDENTITY_BYTES_MAX  (1u << 20)
+#define CALLS_DEFAULT       4096
+#define TASKS_DEFAULT       1024
+#define SUBSCRIBERS_DEFAULT 16384
+#define ASK_MS_DEFAULT      (10 * 60 * 1000)
 
 static const char *const revision_names[MCP_REVISIONS] = {"2025-03-26", "2025-06-18", "2025-11-25",
                                                           "2026-07-28"};
@@ -29,8 +38,7 @@ bool mcp_revision_parse(const char *name, enum mcp_revision *out)
     return false;
 }
 
-/* Copies a string that may be NULL; false when memory is out. */
-static bool copy_text(const char **text)
+bool text_copy(const char **text)
 {
     if (!*text)
         return true;
@@ -38,9 +46,33 @@ static bool copy_text(const char **text)
     return *text != NULL;
 }
 
-static void free_text(const char *text)
+void text_free(const char *text)
 {
     mem_free((void *)(uintptr_t)text);
+}
+
+void write_icons(struct json_writer *w, const struct mcp_icon *icon)
+{
+    if (!icon->src)
+        return;
+    json_key(w, "icons");
+    json_begin_array(w);
+    json_begin_object(w);
+    json_key_string(w, "src", icon->src);
+    if (icon->mime_type)
+        json_key_string(w, "mimeType", icon->mime_type);
+    if (icon->sizes) {
+        json_key(w, "sizes");
+        json_begin_array(w);
+        for (const char *at = icon->sizes; *at;) {
+            size_t len = strcspn(at, " ");
+            json_slice(w, (struct slice){at, len});
+            at += len + strspn(at + len, " ");
+        }
+        json_end_array(w);
+    }
+    json_end_object(w);
+    json_end_array(w);
 }
 
 static void render_identity(struct mcp_server *s)
@@ -54,7 +86,44 @@ static void render_identity(struct mcp_server *s)
     json_key_string(&w, "version", s->info.version);
     if (s->info.website_url)
         json_key_string(&w, "websiteUrl", s->info.website_url);
+    write_icons(&w, &s->info.icon);
     json_end_object(&w);
+}
+
+static void set_default(uint32_t *value, uint32_t fallback)
+{
+    if (*value == 0)
+        *value = fallback;
+}
+
+static int take_seal_key(struct mcp_server *s)
+{
+    if (s->info.seal_key)
+        memcpy(s->seal_key, s->info.seal_key, SEAL_KEY_BYTES);
+    else if (getrandom(s->seal_key, SEAL_KEY_BYTES, 0) != SEAL_KEY_BYTES)
+        return -errno;
+    s->info.seal_key = NULL;
+    return 0;
+}
+
+static bool copy_texts(struct mcp_server_info *info)
+{
+    return text_copy(&info->name) & text_copy(&info->title) & text_copy(&info->version) &
+           text_copy(&info->website_url) & text_copy(&info->instructions) &
+           text_copy(&info->icon.src) & text_copy(&info->icon.mime_type) &
+           text_copy(&info->icon.sizes);
+}
+
+static void free_texts(struct mcp_server_info *info)
+{
+    text_free(info->name);
+    text_free(info->title);
+    text_free(info->version);
+    text_free(info->website_url);
+    text_free(info->instructions);
+    text_free(info->icon.src);
+    text_free(info->icon.mime_type);
+    text_free(info->icon.sizes);
 }
 
 int mcp_server_new(const struct mcp_server_info *info, const struct log *log,
@@ -65,160 +134,56 @@ int mcp_server_new(const struct mcp_server_info *info, const struct log *log,
         return BASE_ENOMEM;
     s->info = *info;
     s->log = log;
-    for (int i = 0; i < MCP_REVISIONS; i++)
-        buf_init(&s->lists[i], LIST_BYTES_MAX);
-    buf_init(&s->identity_json, LIST_BYTES_MAX);
-    bool is_copied = copy_text(&s->info.name) & copy_text(&s->info.title) &
-                     copy_text(&s->info.version) & copy_text(&s->info.website_url) &
-                     copy_text(&s->info.instructions);
-    if (is_copied)
+    set_default(&s->info.calls_max, CALLS_DEFAULT);
+    set_default(&s->info.tasks_max, TASKS_DEFAULT);
+    set_default(&s->info.subscribers_max, SUBSCRIBERS_DEFAULT);
+    set_default(&s->info.ask_ms, ASK_MS_DEFAULT);
+    buf_init(&s->identity_json, IDENTITY_BYTES_MAX);
+    int status = copy_texts(&s->info) ? 0 : BASE_ENOMEM;
+    if (!status)
+        status = take_seal_key(s);
+    if (!status)
         render_identity(s);
-    if (!is_copied || buf_status(&s->identity_json)) {
+    if (!status)
+        status = buf_status(&s->identity_json);
+    if (status)
         mcp_server_free(s);
-        return BASE_ENOMEM;
-    }
-    *out = s;
-    return 0;
+    else
+        *out = s;
+    return status;
 }
 
-static void free_entry(struct mcp_tool_entry *entry)
+void mcp_server_stop(struct mcp_server *s)
 {
-    free_text(entry->tool.name);
-    free_text(entry->tool.title);
-    free_text(entry->tool.description);
-    mcp_schema_free(entry->input);
+    s->is_stopping = true;
+    listen_end_all(s);
+    while (s->waiting)
+        call_cancel(s->waiting);
+    tasks_stop(s);
 }
 
 void mcp_server_free(struct mcp_server *s)
 {
+    tasks_free(s);
     assert(s->stats.in_flight == 0);
-    for (size_t i = 0; i < s->tool_count; i++)
-        free_entry(&s->tools[i]);
-    mem_free(s->tools);
-    for (int i = 0; i < MCP_REVISIONS; i++)
-        buf_deinit(&s->lists[i]);
+    assert(!s->subscribers);
+    catalog_deinit(&s->tools);
+    catalog_deinit(&s->resources);
+    catalog_deinit(&s->templates);
+    catalog_deinit(&s->prompts);
+    subscription_table_deinit(&s->subscriptions);
     buf_deinit(&s->identity_json);
-    free_text(s->info.name);
-    free_text(s->info.title);
-    free_text(s->info.version);
-    free_text(s->info.website_url);
-    free_text(s->info.instructions);
+    free_texts(&s->info);
     mem_free(s);
+}
+
+void mcp_server_tick(struct mcp_server *s)
+{
+    calls_expire(s, clock_monotonic_us());
+    tasks_expire(s, clock_monotonic_us());
 }
 
 void mcp_server_stats(const struct mcp_server *s, struct mcp_server_stats *out)
 {
     *out = s->stats;
-}
-
-const struct mcp_tool_entry *server_find_tool(const struct mcp_server *s, const char *name)
-{
-    for (size_t i = 0; i < s->tool_count; i++) {
-        if (strcmp(s->tools[i].tool.name, name) == 0)
-            return &s->tools[i];
-    }
-    return NULL;
-}
-
-/* ---- tools/list entries ---- */
-
-static void render_annotations(struct json_writer *w, const struct mcp_tool *tool,
-                               enum mcp_revision revision)
-{
-    json_key(w, "annotations");
-    json_begin_object(w);
-    if (revision == MCP_2025_03_26 && tool->title)
-        json_key_string(w, "title", tool->title);
-    json_key_bool(w, "readOnlyHint", tool->read_only);
-    json_key_bool(w, "destructiveHint", tool->destructive);
-    json_key_bool(w, "idempotentHint", tool->idempotent);
-    json_key_bool(w, "openWorldHint", tool->open_world);
-    json_end_object(w);
-}
-
-static void render_entry(struct buf *list, const struct mcp_tool *tool, const cJSON *input,
-                         const cJSON *output, enum mcp_revision revision)
-{
-    struct json_writer w;
-    if (list->len > 0)
-        buf_append_char(list, ',');
-    json_writer_init(&w, list);
-    json_begin_object(&w);
-    json_key_string(&w, "name", tool->name);
-    if (revision >= MCP_2025_06_18 && tool->title)
-        json_key_string(&w, "title", tool->title);
-    json_key_string(&w, "description", tool->description);
-    json_key(&w, "inputSchema");
-    json_tree(&w, input);
-    if (revision >= MCP_2025_06_18 && output) {
-        json_key(&w, "outputSchema");
-        json_tree(&w, output);
-    }
-    render_annotations(&w, tool, revision);
-    json_end_object(&w);
-}
-
-static cJSON *parse_schema(const struct mcp_tool *tool, const char *text, const char *which,
-                           struct error *err)
-{
-    struct error why;
-    cJSON *tree = json_parse(slice_from_cstr(text), &why);
-    if (!tree)
-        error_set(err, why.code, tool->name, "%s of %s: %s", which, tool->name, why.text);
-    return tree;
-}
-
-static int grow(struct mcp_server *s)
-{
-    if (s->tool_count < s->tool_cap)
-        return 0;
-    size_t cap = s->tool_cap ? s->tool_cap * 2 : 32;
-    struct mcp_tool_entry *tools = mem_realloc(s->tools, cap * sizeof(*tools));
-    if (!tools)
-        return BASE_ENOMEM;
-    s->tools = tools;
-    s->tool_cap = cap;
-    return 0;
-}
-
-static int add_entry(struct mcp_server *s, const struct mcp_tool *tool, const cJSON *input,
-                     const cJSON *output, struct error *err)
-{
-    if (grow(s))
-        return error_set(err, BASE_ENOMEM, tool->name, "out of memory");
-    struct mcp_tool_entry *entry = &s->tools[s->tool_count];
-    *entry = (struct mcp_tool_entry){.tool = *tool};
-    bool is_copied = copy_text(&entry->tool.name) & copy_text(&entry->tool.title) &
-                     copy_text(&entry->tool.description);
-    int status = is_copied ? mcp_schema_compile(input, &entry->input, err)
-                           : error_set(err, BASE_ENOMEM, tool->name, "out of memory");
-    if (status) {
-        free_entry(entry);
-        return status;
-    }
-    s->tool_count++;
-    for (int i = 0; i < MCP_REVISIONS; i++) {
-        render_entry(&s->lists[i], tool, input, output, (enum mcp_revision)i);
-        if (buf_status(&s->lists[i]))
-            return error_set(err, BASE_ENOMEM, tool->name, "out of memory");
-    }
-    return 0;
-}
-
-int mcp_server_add_tool(struct mcp_server *s, const struct mcp_tool *tool, struct error *err)
-{
-    if (server_find_tool(s, tool->name))
-        return error_set(err, BASE_EINVAL, tool->name, "two tools are named %s", tool->name);
-    cJSON *input = parse_schema(tool, tool->input_schema, "the input schema", err);
-    cJSON *output = NULL;
-    int status = input ? 0 : BASE_EINVAL;
-    if (!status && tool->output_schema) {
-        output = parse_schema(tool, tool->output_schema, "the output schema", err);
-        status = output ? 0 : BASE_EINVAL;
-    }
-    if (!status)
-        status = add_entry(s, tool, input, output, err);
-    cJSON_Delete(input);
-    cJSON_Delete(output);
-    return status;
 }

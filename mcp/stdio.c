@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -62,6 +63,7 @@ struct stdio_request {
 };
 
 static void check_end(struct mcp_stdio *t);
+static void on_timer(uv_timer_t *timer);
 static void update_reading(struct mcp_stdio *t);
 
 /* ---- output ---- */
@@ -73,6 +75,8 @@ static void output_broken(struct mcp_stdio *t, const char *why)
     if (t->state == STDIO_READING)
         t->state = STDIO_DRAINING;
     update_reading(t);
+    if (t->state == STDIO_DRAINING) /* later, since the core may be in the middle of something */
+        uv_timer_start(&t->timer, on_timer, 0, 0);
 }
 
 static void write_file(struct mcp_stdio *t)
@@ -137,10 +141,18 @@ static void send_line(struct mcp_stdio *t, struct slice json)
 
 /* ---- messages ---- */
 
-static void on_notify(struct mcp_out *out, struct slice json)
+static void on_send(struct mcp_out *out, struct slice json)
 {
     struct stdio_request *request = (struct stdio_request *)out;
     send_line(request->t, json);
+}
+
+/* A notification that belongs to no request. */
+static void on_peer_notify(struct mcp_peer *peer, struct slice json)
+{
+    struct mcp_stdio *t = (struct mcp_stdio *)((char *)peer - offsetof(struct mcp_stdio, peer));
+    if (t->state < STDIO_ENDED)
+        send_line(t, json);
 }
 
 static void on_finish(struct mcp_out *out, struct slice json, int http_status)
@@ -173,7 +185,7 @@ static void on_message(struct mcp_stdio *t, struct slice text)
         send_error(t, MCP_INTERNAL_ERROR, "out of memory");
         return;
     }
-    *request = (struct stdio_request){.out = {.notify = on_notify, .finish = on_finish}, .t = t};
+    *request = (struct stdio_request){.out = {.send = on_send, .finish = on_finish}, .t = t};
     struct mcp_request_context rx = {
         .server = t->server, .peer = &t->peer, .identity = &t->peer.identity};
     struct mcp_message message;
@@ -225,6 +237,7 @@ static void on_end_of_input(struct mcp_stdio *t)
         end_line(t); /* the last line may lack its newline */
     if (t->state == STDIO_READING)
         t->state = STDIO_DRAINING;
+    mcp_peer_hang_up(&t->peer);
     check_end(t);
 }
 
@@ -270,6 +283,7 @@ static void on_read_failure(struct mcp_stdio *t)
     t->is_reading = false;
     if (t->state == STDIO_READING)
         t->state = STDIO_DRAINING;
+    mcp_peer_hang_up(&t->peer);
     check_end(t);
 }
 
@@ -356,6 +370,7 @@ void mcp_stdio_close(struct mcp_stdio *t, uint32_t drain_ms)
     if (t->state == STDIO_READING)
         t->state = STDIO_DRAINING;
     update_reading(t);
+    mcp_peer_hang_up(&t->peer);
     if (t->has_told)
         try_free(t);
     else
@@ -405,6 +420,7 @@ int mcp_stdio_open(uv_loop_t *loop, struct mcp_server *server, const struct mcp_
     t->ended = ended;
     t->ctx = ctx;
     mcp_peer_init(&t->peer, server, identity);
+    t->peer.notify = on_peer_notify;
     buf_init(&t->line, options->line_bytes);
     buf_init(&t->queued, OUT_BYTES_MAX);
     buf_init(&t->in_write, OUT_BYTES_MAX);

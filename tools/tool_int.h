@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "db/label.h"
 #include "db/task.h"
-#include "mcp/server.h"
+#include "mcp/call.h"
 #include "tools/args_int.h"
 #include "tools/error_int.h"
 #include "tools/tools.h"

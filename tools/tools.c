@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "mcp/tool.h"
 #include "tools/tool_int.h"
 #include "tools/zones_int.h"
 

@@ -44,6 +44,8 @@ static void app_stop(struct app *app)
         return;
     app->is_stopping = true;
     log_info(&app->log, "stopping");
+    if (app->server)
+        mcp_server_stop(app->server);
     if (app->mcp_http)
         mcp_http_close(app->mcp_http, on_transport_closed, app);
     if (app->http)

@@ -8,7 +8,8 @@
 #include "base/slice.h"
 #include "db/label.h"
 #include "db/task.h"
-#include "mcp/server.h"
+#include "mcp/call.h"
+#include "mcp/tool.h"
 #include "tools/tools.h"
 
 #define FAKE_USER 7
