@@ -3,7 +3,10 @@
 source "$(dirname "$0")/lib.bash"
 readonly KEPT="$CACHE/cppcheck"
 mkdir -p "$KEPT"
-# llhttp's sources are Debian's, and generated: not ours to check.
-cppcheck --quiet -j "$(nproc)" --enable=warning,performance,portability --error-exitcode=1 \
-    --inline-suppr --std=c11 --cppcheck-build-dir="$KEPT" -i /usr/share/llhttp \
-    --project="$BUILD/compile_commands.json"
+# What it prints decides: its exit status forgets what comes from the cache.
+# llhttp's sources are Debian's, and generated. ctunullpointer takes a pointer for null that a
+# function fills in (`new(&x)`), which it does not follow.
+cppcheck --quiet -j "$(nproc)" --enable=warning,performance,portability --inline-suppr --std=c11 \
+    --cppcheck-build-dir="$KEPT" -i /usr/share/llhttp --suppress=ctunullpointer \
+    --project="$BUILD/compile_commands.json" 2>&1 | report "cppcheck"
+finish
