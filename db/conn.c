@@ -121,9 +121,17 @@ static PGconn *begin_connect(const struct db_pool *p)
     return PQconnectStartParams(keys, values, 1);
 }
 
+/* libpq would print it to stderr, which is the log's. */
+static void drop_notice(void *ctx, const PGresult *res)
+{
+    (void)ctx;
+    (void)res;
+}
+
 void conn_start(struct db_conn *c)
 {
     c->pg = begin_connect(c->pool);
+    PQsetNoticeReceiver(c->pg, drop_notice, NULL);
     c->state = CONN_CONNECTING;
     c->started_ms = uv_now(c->pool->loop);
     if (!c->pg || PQstatus(c->pg) == CONNECTION_BAD)
