@@ -91,6 +91,7 @@ static int refuse(struct http_conn *c, int status)
     c->reading = NULL;
     c->started_ms = 0;
     c->is_read_done = true;
+    c->is_refused = true;
     if (!req) {
         http_conn_close(c);
         return HPE_USER;
@@ -395,6 +396,7 @@ void http_conn_expire(struct http_conn *c, uint64_t now_ms)
     bool is_idle = !c->first && !c->reading && !c->is_writing;
     bool is_late = c->started_ms && now_ms - c->started_ms > l->request_ms;
     if ((c->is_writing && still_ms > l->write_stall_ms) ||
+        (c->linger_by_ms && now_ms > c->linger_by_ms) ||
         (is_idle && !is_late && still_ms > l->idle_ms)) {
         http_conn_close(c);
     } else if (is_late) {

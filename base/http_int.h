@@ -17,6 +17,7 @@
 #define HTTP_ARENA_BYTES   1024 /* the first block of a request's arena */
 #define HTTP_FREE_REQUESTS 256
 #define HTTP_KEEP_BYTES    16384 /* buffers larger than this are given back after use */
+#define HTTP_LINGER_MS     2000
 
 struct http_span {
     uint32_t at, len; /* in request->head */
@@ -58,6 +59,7 @@ struct http_conn {
     struct http_conn *prev, *next;
     uv_tcp_t tcp;
     uv_write_t write;
+    uv_shutdown_t shutdown;
     llhttp_t parser;
     struct http_request *first, *last; /* handed to the handler, unanswered or unsent */
     struct http_request *reading;      /* being parsed */
@@ -67,14 +69,16 @@ struct http_conn {
     struct buf pending;    /* input held back by back pressure */
     const char *value_end; /* where the last header value span ended, to see obs-fold */
     uint32_t head_bytes;
-    uint64_t started_ms; /* of the request being read; 0: none */
-    uint64_t active_ms;  /* the last byte read or written */
+    uint64_t started_ms;   /* of the request being read; 0: none */
+    uint64_t active_ms;    /* the last byte read or written */
+    uint64_t linger_by_ms; /* 0: not lingering */
     char peer[46];
     bool is_loopback;
     bool is_writing;
     bool is_corked;    /* inside the parser: answers gather */
     bool is_paused;    /* too many requests in flight */
     bool is_read_done; /* no further request will be read */
+    bool is_refused;   /* ... because the one being read was refused, perhaps in its middle */
     bool is_closing;
 };
 

@@ -297,6 +297,26 @@ static void gather(struct http_conn *c)
     }
 }
 
+static void on_shutdown(uv_shutdown_t *shutdown, int status)
+{
+    if (status < 0)
+        http_conn_close(shutdown->data);
+}
+
+/* All is said. A client that was refused while it sent gets time to read why: were the connection
+ * closed with its bytes unread, the reset would take the answer from it (RFC 9112 section 9.6). */
+static void end(struct http_conn *c)
+{
+    if (!c->is_refused || c->linger_by_ms || c->server->is_closing) {
+        http_conn_close(c);
+        return;
+    }
+    c->linger_by_ms = uv_now(c->server->loop) + HTTP_LINGER_MS;
+    c->shutdown.data = c;
+    if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown))
+        http_conn_close(c);
+}
+
 void http_conn_flush(struct http_conn *c)
 {
     if (c->is_corked || c->is_closing)
@@ -310,7 +330,7 @@ void http_conn_flush(struct http_conn *c)
     if (c->is_closing)
         return;
     if (c->is_read_done && !c->first && !c->reading && !c->is_writing && c->out.len == 0)
-        http_conn_close(c);
+        end(c);
     else if (c->is_paused)
         http_conn_resume(c);
 }
