@@ -271,6 +271,13 @@ static int on_body(llhttp_t *parser, const char *at, size_t len)
     return 0;
 }
 
+/* A client that asks and does not read gets no more done. */
+static bool is_full(const struct http_conn *c)
+{
+    return c->in_flight >= c->server->limits.pipeline ||
+           c->out.len + c->in_write.len > HTTP_UNSENT_BYTES;
+}
+
 static int on_message_complete(llhttp_t *parser)
 {
     struct http_conn *c = conn_of(parser);
@@ -289,7 +296,7 @@ static int on_message_complete(llhttp_t *parser)
     c->server->on_request(c->server->ctx, req);
     if (c->is_closing)
         return HPE_USER;
-    if (c->in_flight >= c->server->limits.pipeline && !c->is_read_done) {
+    if (is_full(c) && !c->is_read_done) {
         c->is_paused = true;
         return HPE_PAUSED;
     }
@@ -374,7 +381,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *chunk)
 
 void http_conn_resume(struct http_conn *c)
 {
-    if (!c->is_paused || c->is_closing || c->in_flight >= c->server->limits.pipeline)
+    if (!c->is_paused || c->is_closing || is_full(c))
         return;
     c->is_paused = false;
     llhttp_resume(&c->parser);

@@ -16,7 +16,8 @@
 #define HTTP_FIELDS        16   /* room for headers at first */
 #define HTTP_ARENA_BYTES   1024 /* the first block of a request's arena */
 #define HTTP_FREE_REQUESTS 256
-#define HTTP_KEEP_BYTES    16384 /* buffers larger than this are given back after use */
+#define HTTP_KEEP_BYTES    16384       /* buffers larger than this are given back after use */
+#define HTTP_UNSENT_BYTES  (256 << 10) /* with more than this to write no request is read */
 #define HTTP_LINGER_MS     2000
 
 struct http_span {
@@ -76,7 +77,7 @@ struct http_conn {
     bool is_loopback;
     bool is_writing;
     bool is_corked;    /* inside the parser: answers gather */
-    bool is_paused;    /* too many requests in flight */
+    bool is_paused;    /* too many requests in flight or bytes unsent */
     bool is_read_done; /* no further request will be read */
     bool is_refused;   /* ... because the one being read was refused, perhaps in its middle */
     bool is_closing;

@@ -156,6 +156,7 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=60)
         self.reader.join(10)
+        self.process.stderr.close()
         log = "".join(self.lines)
         if code != 0 or "Sanitizer" in log or "runtime error" in log:
             raise AssertionError(f"the server ended with {code}:\n{log[-8000:]}")
