@@ -6,6 +6,7 @@ pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
 pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
+pkg_check_modules(CJOSE REQUIRED IMPORTED_TARGET cjose)
 
 # llhttp: a system library where the distribution has one, else Debian's llhttp-dev sources.
 pkg_check_modules(LLHTTP QUIET IMPORTED_TARGET libllhttp)
