@@ -116,11 +116,15 @@ def is_alive(pid):
 
 
 class Server:
-    """A todo-mcp over HTTP on a free port. `stop` checks the exit code and the sanitizers."""
+    """A todo-mcp over HTTP on a free port. `stop` checks the exit code and the sanitizers. Without
+    `url` it runs a PostgreSQL of its own."""
 
     def __init__(self, url, env=None, binary=None):
-        self.env = {**os.environ, "DATABASE_URL": url, "HTTP_PORT": "0", "LOG_FORMAT": "json",
+        self.env = {**os.environ, "HTTP_PORT": "0", "LOG_FORMAT": "json",
                     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", **(env or {})}
+        self.env.pop("DATABASE_URL", None)
+        if url:
+            self.env["DATABASE_URL"] = url
         self.binary = binary or server_binary()
         self.port = 0
         self.lines = []
@@ -148,6 +152,8 @@ class Server:
     def kill(self):
         self.process.kill()
         self.process.wait()
+        self.reader.join(10)
+        self.process.stderr.close()
 
     def is_running(self):
         return self.process.poll() is None
