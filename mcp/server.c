@@ -164,6 +164,8 @@ void mcp_server_stop(struct mcp_server *s)
 
 void mcp_server_free(struct mcp_server *s)
 {
+    if (!s)
+        return;
     tasks_free(s);
     assert(s->stats.in_flight == 0);
     assert(!s->subscribers);

@@ -67,7 +67,7 @@ mcp_server_new(const struct mcp_server_info *info, const struct log *log, struct
 /* Ends subscriptions gracefully, waiting calls and tasks, so that transports can drain. New
  * subscriptions and tasks are refused. Idempotent. */
 void mcp_server_stop(struct mcp_server *s);
-/* Asserts that no call is in flight. */
+/* Asserts that no call is in flight. NULL is fine. */
 void mcp_server_free(struct mcp_server *s);
 /* Ends what waited too long for a client. Transports call it about once a second. */
 void mcp_server_tick(struct mcp_server *s);
