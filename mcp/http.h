@@ -35,14 +35,14 @@ struct mcp_http_options {
     mcp_http_authenticate_fn authenticate;
     mcp_http_challenge_fn challenge; /* may be NULL */
     void *auth_ctx;
-    const char *const *allowed_origins;  /* NULL-terminated; beside loopback origins; may be NULL */
-    const char *const *allowed_hosts;    /* the same for the Host header */
-    uint32_t sessions_max;               /* 10,000: past it the longest idle one ends */
-    uint32_t session_idle_ms;            /* 30 min */
-    uint32_t keepalive_ms;               /* SSE comment line: 15 s */
-    uint32_t retry_ms;                   /* SSE retry field of resumable streams: 1 s */
-    uint32_t replay_bytes;               /* kept of a stream for resumption: 256 KiB */
-    uint32_t replay_ms;                  /* a broken stream waits so long: 60 s */
+    const char *const *allowed_origins; /* NULL-terminated; beside loopback origins; may be NULL */
+    const char *const *allowed_hosts;   /* the same for the Host header */
+    uint32_t sessions_max;              /* 10,000: past it the longest idle one ends */
+    uint32_t session_idle_ms;           /* 30 min */
+    uint32_t keepalive_ms;              /* SSE comment line: 15 s */
+    uint32_t retry_ms;                  /* SSE retry field of resumable streams: 1 s */
+    uint32_t replay_bytes;              /* kept of a stream for resumption: 256 KiB */
+    uint32_t replay_ms;                 /* a broken stream waits so long: 60 s */
 };
 typedef void (*mcp_http_closed_fn)(void *ctx);
 
