@@ -9,7 +9,7 @@
 #define ENTRY_BYTES_MAX (1u << 20)
 
 int catalog_entry_init(struct catalog_entry *entry, const char *key, uint32_t scopes,
-                       void (*free_fn)(struct catalog_entry *entry))
+                       catalog_free_fn free_fn)
 {
     *entry = (struct catalog_entry){.key = mem_strdup(key), .scopes = scopes, .free = free_fn};
     for (int i = 0; i < MCP_REVISIONS; i++)

@@ -12,6 +12,10 @@
 
 struct error;
 
+struct catalog_entry;
+/* Frees what is around the entry, and itself. */
+typedef void (*catalog_free_fn)(struct catalog_entry *entry);
+
 struct catalog_entry {
     char *key;        /* owned */
     uint64_t ordinal; /* grows with each entry added: what a cursor names */
@@ -19,7 +23,7 @@ struct catalog_entry {
     uint32_t users;   /* calls in flight */
     bool is_removed;
     struct buf json[MCP_REVISIONS];
-    void (*free)(struct catalog_entry *entry); /* frees what is around the entry, and itself */
+    catalog_free_fn free;
 };
 
 struct catalog {
@@ -32,7 +36,7 @@ struct catalog {
 
 /* Makes an empty entry ready to be rendered into; BASE_ENOMEM leaves it to catalog_entry_deinit. */
 int catalog_entry_init(struct catalog_entry *entry, const char *key, uint32_t scopes,
-                       void (*free_fn)(struct catalog_entry *entry));
+                       catalog_free_fn free_fn);
 void catalog_entry_deinit(struct catalog_entry *entry);
 /* Takes the entry over when it succeeds. BASE_EINVAL when the key is taken, BASE_ENOMEM. */
 int catalog_add(struct catalog *c, struct catalog_entry *take_entry, struct error *err);

@@ -1,20 +1,20 @@
 #include "harness.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/error.h"
 #include "support/unit.h"
 
-static char *text_of(struct slice s)
+static const char *text_of(struct texts *texts, struct slice s)
 {
-    char *text = malloc(s.len + 1);
-    assert_non_null(text);
+    char *text = texts->bytes + texts->used;
+    assert_in_range(s.len, 0, HARNESS_TEXTS - texts->used - 1);
     if (s.len > 0)
         memcpy(text, s.ptr, s.len);
     text[s.len] = '\0';
+    texts->used += s.len + 1;
     return text;
 }
 
@@ -23,7 +23,7 @@ static void on_send(struct mcp_out *out, struct slice json)
     struct request *r = (struct request *)out;
     assert_false(r->is_finished);
     assert_in_range(r->sent_count, 0, HARNESS_SENT_MAX - 1);
-    r->sent[r->sent_count++] = text_of(json);
+    r->sent[r->sent_count++] = text_of(&r->texts, json);
 }
 
 static void on_finish(struct mcp_out *out, struct slice json, int http_status)
@@ -33,19 +33,20 @@ static void on_finish(struct mcp_out *out, struct slice json, int http_status)
     r->is_finished = true;
     r->http_status = http_status;
     r->missing_scopes = out->missing_scopes;
-    r->answer = text_of(json);
+    r->answer = text_of(&r->texts, json);
 }
 
 static void on_notify(struct mcp_peer *peer, struct slice json)
 {
     struct harness *h = (struct harness *)((char *)peer - offsetof(struct harness, peer));
     assert_in_range(h->notified_count, 0, HARNESS_SENT_MAX - 1);
-    h->notified[h->notified_count++] = text_of(json);
+    h->notified[h->notified_count++] = text_of(&h->texts, json);
 }
 
 void harness_init(struct harness *h, const struct mcp_server_info *info)
 {
-    *h = (struct harness){.identity = {.user_id = 1, .subject = "ann", .scopes = 3}};
+    memset(h, 0, sizeof(*h));
+    h->identity = (struct mcp_identity){.user_id = 1, .subject = "ann", .scopes = 3};
     assert_int_equal(mcp_server_new(info, NULL, &h->server), 0);
     mcp_peer_init(&h->peer, h->server, &h->identity);
     h->peer.notify = on_notify;
@@ -56,8 +57,6 @@ void harness_deinit(struct harness *h)
     mcp_server_stop(h->server);
     mcp_peer_deinit(&h->peer);
     mcp_server_free(h->server);
-    for (int i = 0; i < h->notified_count; i++)
-        free(h->notified[i]);
 }
 
 static void dispatch(struct harness *h, struct request *r, const char *text, bool is_stateless,
@@ -68,7 +67,8 @@ static void dispatch(struct harness *h, struct request *r, const char *text, boo
                                      .identity = identity,
                                      .is_stateless = is_stateless};
     struct mcp_message m;
-    *r = (struct request){.out = {.send = on_send, .finish = on_finish}};
+    memset(r, 0, sizeof(*r));
+    r->out = (struct mcp_out){.send = on_send, .finish = on_finish};
     mcp_message_parse(&m, slice_from_cstr(text));
     mcp_dispatch(&rx, &m, &r->out);
 }
@@ -106,9 +106,6 @@ void harness_call(struct harness *h, struct request *r, const struct mcp_identit
 void request_deinit(struct request *r)
 {
     assert_true(r->is_finished);
-    free(r->answer);
-    for (int i = 0; i < r->sent_count; i++)
-        free(r->sent[i]);
 }
 
 cJSON *request_answer(const struct request *r)

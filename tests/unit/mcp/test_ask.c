@@ -327,6 +327,36 @@ static void a_task_waits_for_all_its_answers(void **state)
     harness_deinit(&h);
 }
 
+static void who_listens_to_a_task_hears_each_change_of_it(void **state)
+{
+    struct harness h;
+    struct request r;
+    struct request stream;
+    char id[64];
+    char params[256];
+    (void)state;
+    start_slow(&h, id, sizeof(id));
+    snprintf(params, sizeof(params), "\"notifications\":{\"taskIds\":[\"%s\",\"none\"]}", id);
+    harness_call(&h, &r, &h.identity, 8, "subscriptions/listen", params, "{}");
+    assert_int_equal(request_error_code(&r), MCP_MISSING_CLIENT_CAPABILITY);
+    request_deinit(&r);
+    harness_call(&h, &stream, &h.identity, 8, "subscriptions/listen", params, TASKS);
+    assert_has(stream.sent[0], id);
+    assert_has_not(stream.sent[0], "none");
+    call_task(&h, &r, &h.identity, "tasks/update", id,
+              ",\"inputResponses\":{\"first\":" ANN ",\"second\":" ANN "}");
+    request_deinit(&r);
+    assert_int_equal(stream.sent_count, 3);
+    assert_has(stream.sent[1], "\"method\":\"notifications/tasks\"");
+    assert_has(stream.sent[1], "\"status\":\"working\"");
+    assert_has(stream.sent[2], "\"status\":\"completed\"");
+    assert_has(stream.sent[2], "Hello Ann and Ann");
+    assert_has(stream.sent[2], "\"io.modelcontextprotocol/subscriptionId\":8");
+    mcp_out_cancel(&stream.out);
+    request_deinit(&stream);
+    harness_deinit(&h);
+}
+
 static void a_task_is_its_callers_alone_and_can_be_cancelled(void **state)
 {
     struct harness h;
@@ -373,6 +403,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_hangs_up_ends_what_waits_for_it),
         cmocka_unit_test(a_peer_that_goes_ends_what_waits_for_it),
         cmocka_unit_test(a_task_waits_for_all_its_answers),
+        cmocka_unit_test(who_listens_to_a_task_hears_each_change_of_it),
         cmocka_unit_test(a_task_is_its_callers_alone_and_can_be_cancelled),
         cmocka_unit_test(without_the_extension_a_call_stays_a_call),
     };

@@ -6,12 +6,10 @@
 #include "harness.h"
 #include "support/unit.h"
 
-static struct mcp_call *held; /* a call that the test ends */
-
+/* `ctx` is where the call goes that the test ends. */
 static void hold(void *ctx, struct mcp_call *call)
 {
-    (void)ctx;
-    held = call;
+    *(struct mcp_call **)ctx = call;
     mcp_call_progress(call, 1, 2, "half");
     mcp_call_progress(call, 1, 2, "again"); /* does not grow: not sent */
     mcp_call_log(call, MCP_LOG_INFO, "test", SLICE_LIT("{\"a\":1}"));
@@ -24,17 +22,22 @@ static void read_nothing(void *ctx, struct mcp_call *call)
     mcp_call_not_found(call);
 }
 
-static const struct mcp_tool tool = {
-    .name = "hold", .description = "d", .input_schema = "{\"type\":\"object\"}", .call = hold};
-static const struct mcp_tool another = {
-    .name = "another", .description = "d", .input_schema = "{\"type\":\"object\"}", .call = hold};
+static int add_tool(struct harness *h, const char *name, struct mcp_call **held)
+{
+    const struct mcp_tool tool = {.name = name,
+                                  .description = "d",
+                                  .input_schema = "{\"type\":\"object\"}",
+                                  .call = hold,
+                                  .ctx = held};
+    return mcp_server_add_tool(h->server, &tool, NULL);
+}
 
-static void start(struct harness *h)
+static void start(struct harness *h, struct mcp_call **held)
 {
     static const struct mcp_server_info info = {
         .name = "test", .version = "1", .logs = true, .subscribers_max = 3};
     harness_init(h, &info);
-    assert_int_equal(mcp_server_add_tool(h->server, &tool, NULL), 0);
+    assert_int_equal(add_tool(h, "hold", held), 0);
     assert_int_equal(
         mcp_server_add_resource_template(
             h->server,
@@ -57,7 +60,7 @@ static void a_stream_hears_what_it_asked_for_and_nothing_else(void **state)
     struct request tools;
     struct request thing;
     (void)state;
-    start(&h);
+    start(&h, NULL);
     listen_to(&h, &tools, 7, "{\"toolsListChanged\":true,\"promptsListChanged\":true}");
     listen_to(&h, &thing, 8,
               "{\"resourceSubscriptions\":[\"thing://1\",\"thing://1\",\"other://1\"]}");
@@ -65,7 +68,7 @@ static void a_stream_hears_what_it_asked_for_and_nothing_else(void **state)
     assert_has(tools.sent[0], "\"io.modelcontextprotocol/subscriptionId\":7");
     assert_has(tools.sent[0], "\"notifications\":{\"toolsListChanged\":true}");
     assert_has_not(thing.sent[0], "other://1");
-    assert_int_equal(mcp_server_add_tool(h.server, &another, NULL), 0);
+    assert_int_equal(add_tool(&h, "another", NULL), 0);
     assert_int_equal(tools.sent_count, 2);
     assert_has(tools.sent[1], "notifications/tools/list_changed");
     mcp_server_resource_updated(h.server, 1, "thing://1");
@@ -91,7 +94,7 @@ static void bad_filters_and_too_many_streams_are_refused(void **state)
     struct harness h;
     struct request r[4];
     (void)state;
-    start(&h);
+    start(&h, NULL);
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         listen_to(&h, &r[0], 1, bad[i]);
         assert_int_equal(request_error_code(&r[0]), MCP_INVALID_PARAMS);
@@ -121,7 +124,7 @@ static void a_stream_may_end_while_it_is_told(void **state)
     struct harness h;
     struct request r[3];
     (void)state;
-    start(&h);
+    start(&h, NULL);
     for (int i = 0; i < 3; i++)
         listen_to(&h, &r[i], i,
                   "{\"toolsListChanged\":true,\"resourceSubscriptions\":[\"thing://1\"]}");
@@ -156,7 +159,7 @@ static void handshake_peers_subscribe_and_unsubscribe(void **state)
     struct harness h;
     struct request r;
     (void)state;
-    start(&h);
+    start(&h, NULL);
     harness_initialize(&h, "2025-11-25", "{}");
     send_ok(&h, "resources/subscribe", "\"uri\":\"thing://1\"");
     mcp_server_resource_updated(h.server, 1, "thing://1");
@@ -183,9 +186,10 @@ static void handshake_peers_subscribe_and_unsubscribe(void **state)
 static void progress_and_logs_go_to_who_asked_for_them(void **state)
 {
     struct harness h;
+    struct mcp_call *held = NULL;
     struct request r;
     (void)state;
-    start(&h);
+    start(&h, &held);
     harness_call(&h, &r, &h.identity, 1, "tools/call", "\"name\":\"hold\"", "{}");
     assert_int_equal(r.sent_count, 0);
     mcp_call_text(held, "end");
@@ -218,9 +222,10 @@ static void progress_and_logs_go_to_who_asked_for_them(void **state)
 static void a_removed_tool_ends_its_calls_in_peace(void **state)
 {
     struct harness h;
+    struct mcp_call *held = NULL;
     struct request r;
     (void)state;
-    start(&h);
+    start(&h, &held);
     harness_call(&h, &r, &h.identity, 1, "tools/call", "\"name\":\"hold\"", "{}");
     mcp_server_remove_tool(h.server, "hold");
     mcp_call_text(held, "end");
