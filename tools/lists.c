@@ -166,6 +166,7 @@ static int list_start(struct tool_op *op, struct error *err)
 
 const struct tool_def list_tools[] = {
     {.name = "list_tasks",
+     .set = TOOLSET_TASKS,
      .title = "List tasks",
      .description = "Tasks, filtered and sorted, in pages. Descriptions are cut at 200 characters.",
      .input_schema = list_input,

@@ -40,6 +40,7 @@ static int reminder_start(struct tool_op *op, struct error *err)
 
 const struct tool_def reminder_tools[] = {
     {.name = "set_reminder",
+     .set = TOOLSET_REMINDERS,
      .title = "Set reminder",
      .description =
          "Sets or replaces a task's reminder: exactly one of the two forms; null clears.",

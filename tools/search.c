@@ -113,6 +113,7 @@ static int search_start(struct tool_op *op, struct error *err)
 
 const struct tool_def search_tools[] = {
     {.name = "search_tasks",
+     .set = TOOLSET_SEARCH,
      .title = "Search tasks",
      .description = "Finds tasks by words in title and description, best first; word beginnings "
                     "and misspellings match too.",

@@ -13,6 +13,7 @@
 #include "tools/args_int.h"
 #include "tools/error_int.h"
 #include "tools/tools.h"
+#include "tools/view.h"
 
 /* The checked arguments: what the call is about, and what the one tool needs. */
 struct tool_input {
@@ -48,6 +49,7 @@ struct tool_op {
 struct tool_def {
     const char *name, *title, *description;
     const char *input_schema, *output_schema; /* JSON text */
+    enum toolset set;
     bool read_only, destructive, idempotent;
     enum db_label_kind kind; /* categories and tags share their functions */
     /* Arguments into *in, which is zeroed. Pure: no I/O, nothing kept. */
@@ -62,6 +64,8 @@ struct tool_def {
 /* The families; each table ends with a name of NULL. */
 extern const struct tool_def task_tools[], list_tools[], search_tools[], reminder_tools[],
     label_tools[];
+/* All of them, in the order of tools/list; ends with NULL. */
+extern const struct tool_def *const tool_families[];
 
 int64_t tool_user_id(const struct tool_op *op);
 struct slice tool_traceparent(const struct tool_op *op);

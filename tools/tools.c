@@ -8,6 +8,9 @@
 
 #define TOOLS_MAX 18
 
+const struct tool_def *const tool_families[] = {task_tools,     list_tools,  search_tools,
+                                                reminder_tools, label_tools, NULL};
+
 /* What a tool's function is called with. */
 struct binding {
     const struct tool_def *def;
@@ -96,14 +99,12 @@ static int check_timezone(const struct tools *t, struct error *err)
 
 int tools_register(struct tools *t, struct mcp_server *server, struct error *err)
 {
-    const struct tool_def *const families[] = {task_tools, list_tools, search_tools, reminder_tools,
-                                               label_tools};
     t->priv = mem_calloc(1, sizeof(*t->priv));
     if (!t->priv || zones_load(ZONES_DIRECTORY, &t->priv->zones) < 0)
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
     int status = check_timezone(t, err);
-    for (size_t i = 0; status == 0 && i < sizeof(families) / sizeof(families[0]); i++) {
-        for (const struct tool_def *def = families[i]; status == 0 && def->name; def++)
+    for (size_t i = 0; status == 0 && tool_families[i]; i++) {
+        for (const struct tool_def *def = tool_families[i]; status == 0 && def->name; def++)
             status = add_tool(t, server, def, err);
     }
     return status;

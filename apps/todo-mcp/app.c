@@ -4,13 +4,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/error.h"
+#include "base/http_server.h"
 #include "base/log.h"
 #include "db/embedded.h"
 #include "db/migrate.h"
 #include "db/pool.h"
 #include "db/user.h"
 #include "routes.h"
+#include "view.h"
 
 #define STDIO_LINE_BYTES (1u << 20)
 #define STDIO_IN_FLIGHT  64
@@ -124,6 +127,7 @@ static int find_user(struct app *app, struct error *err)
     app->user_err = err;
     app->identity.subject = s->user;
     app->identity.scopes = TOOLS_SCOPE_READ | TOOLS_SCOPE_WRITE;
+    app->identity.view = &s->view;
     int status = db_user_ensure(app->pool, slice_from_cstr(s->user), slice_from_cstr(s->timezone),
                                 on_user, app, NULL, err);
     if (status)
@@ -134,7 +138,7 @@ static int find_user(struct app *app, struct error *err)
 
 static int start_server(struct app *app, struct error *err)
 {
-    static const struct mcp_server_info info = {
+    struct mcp_server_info info = {
         .name = "todo-app",
         .title = "Todo",
         .version = TODO_VERSION,
@@ -144,6 +148,8 @@ static int start_server(struct app *app, struct error *err)
             "list_ tools give. An error result says in `field` and `expected` what to mend.",
         .list_ttl_ms = 3600000,
         .calls_max = 4096,
+        .is_tool_visible = tool_view_shows,
+        .ctx = (void *)(uintptr_t)&app->settings->view,
     };
     if (mcp_server_new(&info, &app->log, &app->server))
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
@@ -165,10 +171,34 @@ static int start_stdio(struct app *app, struct error *err)
     return status;
 }
 
+/* Everyone is the one user; what they see is their own choice, as far as it is less. */
+static void admit_anyone(void *ctx, struct mcp_http_admission *admission, struct http_request *req)
+{
+    struct app *app = ctx;
+    struct error err = {0};
+    const struct tool_view *view;
+    struct arena *arena = http_request_arena(req);
+    int status = view_from_request(&app->settings->view, req, arena, &view, &err);
+    struct mcp_identity *own = NULL;
+    if (!status && view != &app->settings->view) {
+        own = arena_calloc(arena, 1, sizeof(*own));
+        status = own ? 0 : error_set(&err, BASE_ENOMEM, NULL, "out of memory");
+    }
+    if (own) {
+        *own = app->identity;
+        own->view = view;
+    }
+    if (status)
+        mcp_http_refuse(admission, status == BASE_EINVAL ? 400 : 503, NULL, 0, err.text);
+    else
+        mcp_http_admit(admission, own ? own : &app->identity);
+}
+
 static int start_http(struct app *app, struct error *err)
 {
     const struct settings *s = app->settings;
-    const struct mcp_http_options options = {.identity = &app->identity,
+    const struct mcp_http_options options = {.authenticate = admit_anyone,
+                                             .auth_ctx = app,
                                              .allowed_origins = s->allowed_origins,
                                              .allowed_hosts = s->allowed_hosts};
     if (mcp_http_new(&app->loop, app->server, &options, &app->log, &app->mcp_http))

@@ -20,6 +20,9 @@ enum setting {
     STATEMENT_TIMEOUT_MS,
     TODO_USER,
     TODO_TIMEZONE,
+    TOOLSETS_SHOWN,
+    TOOLS_SHOWN,
+    READ_ONLY,
     ALLOWED_ORIGINS,
     ALLOWED_HOSTS,
     HEADER_BYTES_MAX,
@@ -56,6 +59,14 @@ static const struct config_setting table[SETTINGS_COUNT] = {
          "whose tasks these are while callers are not authenticated; default: the login name"},
     [TODO_TIMEZONE] = {"TODO_TIMEZONE", CONFIG_STRING, NULL, NULL, 0, 0, "",
                        "time zone of a new user (IANA name); default: the system's, else UTC"},
+    [TOOLSETS_SHOWN] = {"TOOLSETS", CONFIG_STRING, NULL, NULL, 0, 0, "",
+                        "toolsets that agents get, separated by commas: tasks, search, categories, "
+                        "tags, reminders; default: all"},
+    [TOOLS_SHOWN] = {"TOOLS", CONFIG_STRING, NULL, NULL, 0, 0, "",
+                     "single tools that agents get beside TOOLSETS, separated by commas; without "
+                     "TOOLSETS these alone"},
+    [READ_ONLY] = {"READ_ONLY", CONFIG_BOOL, "false", NULL, 0, 0, "",
+                   "agents get only the tools that read, whatever else is set or asked for"},
     [ALLOWED_ORIGINS] =
         {"ALLOWED_ORIGINS", CONFIG_STRING, NULL, NULL, 0, 0, "",
          "web origins beside loopback ones that may call, separated by commas; * for all"},
@@ -185,6 +196,16 @@ static int read_list(struct settings *s, const struct config_value *value, enum 
     return 0;
 }
 
+static int read_view(struct settings *s, const struct config_value *v, struct error *err)
+{
+    struct error why = {0};
+    if (!tool_view_parse(slice_from_cstr(v[TOOLSETS_SHOWN].text),
+                         slice_from_cstr(v[TOOLS_SHOWN].text), v[READ_ONLY].flag, &s->view, &why))
+        return 0;
+    const char *name = table[strcmp(why.field, "toolset") == 0 ? TOOLSETS_SHOWN : TOOLS_SHOWN].name;
+    return error_set(err, why.code, name, "%s: %s", name, why.text);
+}
+
 static bool is_loopback(const char *host)
 {
     return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
@@ -224,6 +245,8 @@ static int fill(struct settings *s, const struct config_value *v, struct error *
         status = copy_text(&v[DATA_DIR], DATA_DIR, s->data_dir, sizeof(s->data_dir), err);
     else if (!status && !s->database_url)
         status = default_data_dir(s, err);
+    if (!status)
+        status = read_view(s, v, err);
     if (!status)
         status = read_list(s, &v[ALLOWED_ORIGINS], ALLOWED_ORIGINS, s->allowed_origins, &used, err);
     if (!status)

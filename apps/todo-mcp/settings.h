@@ -5,6 +5,7 @@
 
 #include "base/http_server.h"
 #include "base/log.h"
+#include "tools/view.h"
 
 struct buf;
 struct error;
@@ -24,6 +25,7 @@ struct settings {
     const char *allowed_origins[SETTINGS_LIST_MAX + 1]; /* NULL-terminated */
     const char *allowed_hosts[SETTINGS_LIST_MAX + 1];
     struct http_limits limits;
+    struct tool_view view; /* what a request may narrow, and nobody widens */
     uint32_t drain_ms;
     enum log_level log_level;
     enum log_format log_format;
