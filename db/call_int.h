@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "db/api_key.h"
 #include "db/label.h"
 #include "db/pool.h"
 #include "db/task.h"
@@ -55,6 +56,7 @@ struct db_call {
         db_task_list_fn list;
         db_label_fn label;
         db_user_fn user;
+        db_api_key_fn api_key;
     } fn;
     void *ctx;
     int limit; /* lists: the rows wanted; the statement is asked for one more */

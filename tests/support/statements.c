@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "db/api_key_int.h"
 #include "db/label_int.h"
 #include "db/pool_int.h"
 #include "db/task_int.h"
@@ -37,6 +38,8 @@ int main(int argc, char **argv)
         found += show(single[i], wanted);
     for (size_t i = 0; i < TASK_LIST_STMTS; i++)
         found += show(&task_list_stmts[i], wanted);
+    for (size_t i = 0; i < API_KEY_STMTS; i++)
+        found += show(&api_key_stmts[i], wanted);
     for (size_t kind = 0; kind < 2; kind++)
         for (size_t i = 0; i < LABEL_STMTS; i++)
             found += show(&label_stmts[kind][i], wanted);
