@@ -79,6 +79,7 @@ struct mcp_auth;
     X(MCP_AUTH_KEYS_UNAVAILABLE, "keys_unavailable", "the issuer's keys cannot be fetched now")    \
     X(MCP_AUTH_BUSY, "busy", "too many tokens wait for the issuer's keys")                         \
     X(MCP_AUTH_NO_MEMORY, "no_memory", "out of memory")                                            \
+    X(MCP_AUTH_REFUSED, "refused", "the credential is not valid")                                  \
     X(MCP_AUTH_SCOPE_MISSING, "scope_missing", "the token lacks a scope that this needs")
 
 enum mcp_auth_reason {

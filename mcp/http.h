@@ -25,10 +25,10 @@ struct mcp_http_admission;
  * mcp_http_refuse. The request is borrowed until then. */
 typedef void (*mcp_http_authenticate_fn)(void *ctx, struct mcp_http_admission *admission,
                                          struct http_request *req);
-/* The value of WWW-Authenticate for a request whose caller lacks these scopes (403). Into the
- * arena; SLICE_EMPTY: none. */
-typedef struct slice (*mcp_http_challenge_fn)(void *ctx, uint32_t missing_scopes,
-                                              struct arena *arena);
+/* The value of WWW-Authenticate for a request whose caller lacks a scope (403): `scopes` are the
+ * missing ones and those that the caller has, so that a client which asks for just these loses
+ * none. Into the arena; SLICE_EMPTY: none. */
+typedef struct slice (*mcp_http_challenge_fn)(void *ctx, uint32_t scopes, struct arena *arena);
 
 struct mcp_http_options {
     const struct mcp_identity *identity; /* of every caller where `authenticate` is NULL */

@@ -101,7 +101,7 @@ static void exchange_answer(struct http_exchange *x, struct slice json, int http
                                             {x->session->id, HTTP_SESSION_ID_LEN}};
     struct slice challenge = SLICE_EMPTY;
     if (http_status == 403 && x->out.missing_scopes && options->challenge)
-        challenge = options->challenge(options->auth_ctx, x->out.missing_scopes,
+        challenge = options->challenge(options->auth_ctx, x->out.missing_scopes | x->scopes,
                                        http_request_arena(x->req));
     if (challenge.len > 0)
         own[count++] = (struct http_header){SLICE_LIT("WWW-Authenticate"), challenge};
@@ -306,8 +306,10 @@ void http_post(struct mcp_http *t, struct http_request *req, const struct mcp_id
         return;
     }
     struct http_exchange *x = exchange_new(t, req);
-    if (x)
-        post_message(x, identity);
-    else
+    if (!x) {
         http_refuse(t, req, 503, MCP_INTERNAL_ERROR, "out of memory");
+        return;
+    }
+    x->scopes = identity->scopes;
+    post_message(x, identity);
 }

@@ -92,6 +92,7 @@ struct http_exchange {
     struct http_session *session;      /* NULL: stateless, or the session has ended */
     struct http_exchange *prev, *next; /* of the session */
     struct http_stream *stream;        /* the session's, once it streams */
+    uint32_t scopes;                   /* of its caller */
     bool is_stateless;
     bool is_request; /* expects an answer */
     bool is_opening; /* the initialize that made the session */

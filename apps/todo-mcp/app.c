@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "base/http_server.h"
 #include "base/log.h"
+#include "database.h"
 #include "db/embedded.h"
-#include "db/migrate.h"
 #include "db/pool.h"
 #include "db/user.h"
 #include "routes.h"
@@ -53,6 +53,8 @@ static void app_stop(struct app *app)
         mcp_http_close(app->mcp_http, on_transport_closed, app);
     if (app->http)
         http_server_close(app->http, app->settings->drain_ms, on_transport_closed, app);
+    if (app->has_auth)
+        auth_close(&app->auth, on_transport_closed, app);
     if (app->stdio)
         mcp_stdio_close(app->stdio, app->settings->drain_ms);
 }
@@ -86,26 +88,6 @@ static int start_signals(struct app *app)
         status = uv_signal_start(&app->signals[i], on_signal, numbers[i]);
     }
     return status;
-}
-
-static int start_database(struct app *app, struct error *err)
-{
-    const struct settings *s = app->settings;
-    const char *conninfo = s->database_url;
-    int status = 0;
-    if (!conninfo) {
-        status = db_embedded_open(s->data_dir, &app->log, &app->embedded, err);
-        conninfo = status ? NULL : db_embedded_conninfo(app->embedded);
-    }
-    if (!status)
-        status = db_migrate(conninfo, &app->log, err);
-    if (status)
-        return status;
-    struct db_pool_options options = db_pool_options_default;
-    options.conninfo = conninfo;
-    options.size = s->pool_size;
-    options.statement_ms = s->statement_ms;
-    return db_pool_new(&app->loop, &options, &app->log, &app->pool, err);
 }
 
 static void on_user(void *ctx, int status, const struct db_user_reply *user,
@@ -197,10 +179,15 @@ static void admit_anyone(void *ctx, struct mcp_http_admission *admission, struct
 static int start_http(struct app *app, struct error *err)
 {
     const struct settings *s = app->settings;
-    const struct mcp_http_options options = {.authenticate = admit_anyone,
-                                             .auth_ctx = app,
-                                             .allowed_origins = s->allowed_origins,
-                                             .allowed_hosts = s->allowed_hosts};
+    static const char *const any_host[] = {"*", NULL};
+    bool has_auth = settings_has_auth(s);
+    /* A page that rebinds a name has no credentials: with authentication any Host will do. */
+    const struct mcp_http_options options = {
+        .authenticate = has_auth ? auth_authenticate : admit_anyone,
+        .challenge = has_auth ? auth_challenge : NULL,
+        .auth_ctx = has_auth ? (void *)&app->auth : app,
+        .allowed_origins = s->allowed_origins,
+        .allowed_hosts = has_auth && !s->allowed_hosts[0] ? any_host : s->allowed_hosts};
     if (mcp_http_new(&app->loop, app->server, &options, &app->log, &app->mcp_http))
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
     app->open_transports++;
@@ -208,6 +195,12 @@ static int start_http(struct app *app, struct error *err)
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
     app->open_transports++;
     int status = http_server_listen(app->http, s->http_host, s->http_port, err);
+    if (!status && has_auth) {
+        app->open_transports++;
+        app->has_auth = true;
+        status = auth_open(&app->auth, &app->loop, app->pool, s, http_server_port(app->http),
+                           &app->log, err);
+    }
     if (!status)
         log_info(&app->log, "listening", log_str("address", s->http_host),
                  log_int("port", http_server_port(app->http)), log_str("path", ROUTES_MCP));
@@ -218,7 +211,8 @@ static int app_start(struct app *app, struct error *err)
 {
     int status = start_signals(app);
     if (!status)
-        status = start_database(app, err);
+        status =
+            database_open(app->settings, &app->loop, &app->log, &app->embedded, &app->pool, err);
     if (!status)
         status = find_user(app, err);
     if (!status)
@@ -242,6 +236,7 @@ static void app_abandon(struct app *app)
 
 static void app_free(struct app *app)
 {
+    auth_deinit(&app->auth);
     tools_deinit(&app->tools);
     if (app->server)
         mcp_server_free(app->server);

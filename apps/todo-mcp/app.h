@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "auth.h"
 #include "mcp/http.h"
 #include "mcp/server.h"
 #include "mcp/stdio.h"
@@ -25,7 +26,9 @@ struct app {
     struct db_pool *pool;
     struct mcp_server *server;
     struct tools tools;
-    struct mcp_identity identity;
+    struct mcp_identity identity; /* of every caller while there is no authentication */
+    struct auth auth;
+    bool has_auth; /* auth is open */
     struct http_server *http;
     struct mcp_http *mcp_http;
     struct mcp_stdio *stdio;

@@ -1,10 +1,12 @@
 /* todo-mcp: the MCP server of the task manager. `todo-mcp --help` lists its settings. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "app.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "keys.h"
 #include "settings.h"
 
 #define EXIT_USAGE 2
@@ -24,6 +26,8 @@ int main(int argc, char **argv)
     struct settings settings;
     enum settings_action action;
     struct error err = {0};
+    if (argc > 1 && strcmp(argv[1], "key") == 0)
+        return keys_main(argc - 1, argv + 1);
     if (settings_load(&settings, &action, argc, argv, &err)) {
         fprintf(stderr, "todo-mcp: %s\nTry todo-mcp --help.\n", err.text);
         return EXIT_USAGE;

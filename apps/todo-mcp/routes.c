@@ -1,6 +1,9 @@
 #include "routes.h"
 
+#include <string.h>
+
 #include "app.h"
+#include "base/buf.h"
 #include "base/http_server.h"
 #include "db/pool.h"
 
@@ -23,12 +26,41 @@ static void answer_ready(struct app *app, struct http_request *req)
                                 : SLICE_LIT("{\"status\":\"no database\"}\n"));
 }
 
+static void answer_metadata(struct app *app, struct http_request *req)
+{
+    static const struct http_header headers[] = {
+        {{"Content-Type", 12}, {"application/json", 16}},
+        {{"Cache-Control", 13}, {"max-age=300", 11}},
+        {{"Access-Control-Allow-Origin", 27}, {"*", 1}},
+    };
+    struct buf b;
+    buf_init(&b, 65536);
+    if (!app->has_auth || !auth_metadata(&app->auth, &b))
+        answer(req, 404, SLICE_LIT("{\"error\":\"OAuth is not set up here\"}\n"));
+    else if (buf_status(&b))
+        answer(req, 503, SLICE_LIT("{\"error\":\"out of memory\"}\n"));
+    else
+        http_respond(req, 200, headers, 3, buf_slice(&b));
+    buf_deinit(&b);
+}
+
+/* With the path of the endpoint as clients know it, which a proxy may have changed. */
+static bool is_metadata(struct slice path)
+{
+    static const char name[] = "/.well-known/oauth-protected-resource";
+    size_t len = sizeof(name) - 1;
+    return path.len >= len && memcmp(path.ptr, name, len) == 0 &&
+           (path.len == len || path.ptr[len] == '/');
+}
+
 void routes_handle(void *ctx, struct http_request *req)
 {
     struct app *app = ctx;
     struct slice path = http_request_path(req);
     if (slice_is_equal(path, SLICE_LIT(ROUTES_MCP)))
         mcp_http_handle(app->mcp_http, req);
+    else if (is_metadata(path))
+        answer_metadata(app, req);
     else if (slice_is_equal(path, SLICE_LIT("/healthz")))
         answer(req, 200, SLICE_LIT("{\"status\":\"ok\"}\n"));
     else if (slice_is_equal(path, SLICE_LIT("/readyz")))

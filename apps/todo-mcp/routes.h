@@ -1,6 +1,7 @@
 #pragma once
 /* apps/todo-mcp/routes: HTTP paths -> the MCP endpoint and the probes.
  *   /mcp      the endpoint
+ *   /.well-known/oauth-protected-resource, also with a path: who gives tokens for it (RFC 9728)
  *   /healthz  200: the process serves
  *   /readyz   200 while the database answers, else 503 */
 struct http_request;

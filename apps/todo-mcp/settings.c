@@ -30,6 +30,15 @@ enum setting {
     CONNECTIONS_MAX,
     REQUEST_TIMEOUT_MS,
     IDLE_TIMEOUT_MS,
+    API_KEYS,
+    OAUTH_ISSUER,
+    OAUTH_AUDIENCE,
+    OAUTH_JWKS_URL,
+    PUBLIC_URL,
+    RATE_LIMIT_PER_MINUTE,
+    RATE_LIMIT_BURST,
+    AUTH_FAILURES_PER_MINUTE,
+    TRUSTED_PROXIES,
     DRAIN_MS,
     LOG_LEVEL,
     LOG_FORMAT,
@@ -40,9 +49,10 @@ enum setting {
 static const struct config_setting table[SETTINGS_COUNT] = {
     [STDIO] = {"STDIO", CONFIG_BOOL, "false", NULL, 0, 0, "",
                "speak MCP over stdin and stdout instead of HTTP"},
-    [HTTP_HOST] = {"HTTP_HOST", CONFIG_STRING, "127.0.0.1", NULL, 0, 0, "",
-                   "numeric address to listen on; only a loopback one as long as callers are not "
-                   "authenticated"},
+    [HTTP_HOST] =
+        {"HTTP_HOST", CONFIG_STRING, "127.0.0.1", NULL, 0, 0, "",
+         "numeric address to listen on; another than a loopback one needs OAUTH_ISSUER or "
+         "API_KEYS"},
     [HTTP_PORT] = {"HTTP_PORT", CONFIG_INT, "8000", NULL, 0, 65535, "",
                    "port to listen on; 0 picks a free one"},
     [DATABASE_URL] =
@@ -56,7 +66,8 @@ static const struct config_setting table[SETTINGS_COUNT] = {
                               "longest run of one statement"},
     [TODO_USER] =
         {"TODO_USER", CONFIG_STRING, NULL, NULL, 0, 0, "",
-         "whose tasks these are while callers are not authenticated; default: the login name"},
+         "whose tasks these are on stdio and while callers are not authenticated; default: the "
+         "login name"},
     [TODO_TIMEZONE] = {"TODO_TIMEZONE", CONFIG_STRING, NULL, NULL, 0, 0, "",
                        "time zone of a new user (IANA name); default: the system's, else UTC"},
     [TOOLSETS_SHOWN] = {"TOOLSETS", CONFIG_STRING, NULL, NULL, 0, 0, "",
@@ -83,6 +94,27 @@ static const struct config_setting table[SETTINGS_COUNT] = {
                             "longest time to send one HTTP request"},
     [IDLE_TIMEOUT_MS] = {"IDLE_TIMEOUT_MS", CONFIG_INT, "60000", NULL, 100, 3600000, "ms",
                          "an HTTP connection without a request is closed after so long"},
+    [API_KEYS] = {"API_KEYS", CONFIG_BOOL, "false", NULL, 0, 0, "",
+                  "callers authenticate by API keys (todo-mcp key create)"},
+    [OAUTH_ISSUER] = {"OAUTH_ISSUER", CONFIG_STRING, NULL, NULL, 0, 0, "",
+                      "callers authenticate by access tokens of this OAuth 2.1 issuer (its URL, "
+                      "exactly as tokens name it)"},
+    [OAUTH_AUDIENCE] = {"OAUTH_AUDIENCE", CONFIG_STRING, NULL, NULL, 0, 0, "",
+                        "audience that tokens must have; default: PUBLIC_URL"},
+    [OAUTH_JWKS_URL] = {"OAUTH_JWKS_URL", CONFIG_STRING, NULL, NULL, 0, 0, "",
+                        "where the issuer's keys are; default: as its metadata says"},
+    [PUBLIC_URL] = {"PUBLIC_URL", CONFIG_STRING, NULL, NULL, 0, 0, "",
+                    "URL of the endpoint as clients know it, such as https://todo.example.com/mcp"},
+    [RATE_LIMIT_PER_MINUTE] = {"RATE_LIMIT_PER_MINUTE", CONFIG_INT, "600", NULL, 0, 1000000, "",
+                               "requests of one authenticated user; 0: no limit"},
+    [RATE_LIMIT_BURST] = {"RATE_LIMIT_BURST", CONFIG_INT, "100", NULL, 1, 1000000, "",
+                          "requests of one authenticated user at once"},
+    [AUTH_FAILURES_PER_MINUTE] =
+        {"AUTH_FAILURES_PER_MINUTE", CONFIG_INT, "60", NULL, 0, 1000000, "",
+         "requests without good credentials from one address; 0: no limit"},
+    [TRUSTED_PROXIES] = {"TRUSTED_PROXIES", CONFIG_INT, "0", NULL, 0, 8, "",
+                         "how many proxies of yours are in front: the caller's address is then "
+                         "taken from X-Forwarded-For"},
     [DRAIN_MS] = {"DRAIN_MS", CONFIG_INT, "10000", NULL, 0, 600000, "ms",
                   "how long calls in flight may take to end after SIGTERM or SIGINT"},
     [LOG_LEVEL] = {"LOG_LEVEL", CONFIG_ENUM, "info", "debug|info|warn|error|off", 0, 0, "",
@@ -227,6 +259,44 @@ static void fill_numbers(struct settings *s, const struct config_value *v)
     s->log_format = (enum log_format)v[LOG_FORMAT].num;
 }
 
+static void fill_callers(struct settings *s, const struct config_value *v)
+{
+    s->api_keys = v[API_KEYS].flag;
+    s->oauth_issuer = v[OAUTH_ISSUER].text;
+    s->oauth_audience = v[OAUTH_AUDIENCE].text;
+    s->oauth_jwks_url = v[OAUTH_JWKS_URL].text;
+    s->public_url = v[PUBLIC_URL].text;
+    s->rate_per_minute = (uint32_t)v[RATE_LIMIT_PER_MINUTE].num;
+    s->rate_burst = (uint32_t)v[RATE_LIMIT_BURST].num;
+    s->failures_per_minute = (uint32_t)v[AUTH_FAILURES_PER_MINUTE].num;
+    s->trusted_proxies = (uint32_t)v[TRUSTED_PROXIES].num;
+}
+
+bool settings_has_auth(const struct settings *s)
+{
+    return s->api_keys || s->oauth_issuer;
+}
+
+static int check_callers(const struct settings *s, struct error *err)
+{
+    if (s->is_stdio)
+        return 0;
+    if (!settings_has_auth(s) && !is_loopback(s->http_host))
+        return error_set(err, BASE_EINVAL, "HTTP_HOST",
+                         "HTTP_HOST %.45s would let anyone in, since callers are not "
+                         "authenticated: set OAUTH_ISSUER and PUBLIC_URL, or API_KEYS=true, or "
+                         "listen on a loopback address such as 127.0.0.1",
+                         s->http_host);
+    if (!s->oauth_issuer && (s->oauth_audience || s->oauth_jwks_url))
+        return error_set(err, BASE_EINVAL, "OAUTH_ISSUER",
+                         "OAUTH_AUDIENCE and OAUTH_JWKS_URL need OAUTH_ISSUER");
+    if (s->oauth_issuer && !s->public_url && !is_loopback(s->http_host))
+        return error_set(err, BASE_EINVAL, "PUBLIC_URL",
+                         "OAUTH_ISSUER needs PUBLIC_URL: the URL of the endpoint as clients know "
+                         "it, such as https://todo.example.com/mcp");
+    return 0;
+}
+
 static int fill(struct settings *s, const struct config_value *v, struct error *err)
 {
     size_t used = 0;
@@ -235,6 +305,7 @@ static int fill(struct settings *s, const struct config_value *v, struct error *
                            .http_host = v[HTTP_HOST].text,
                            .database_url = v[DATABASE_URL].text};
     fill_numbers(s, v);
+    fill_callers(s, v);
     default_user(s);
     default_timezone(s);
     if (v[TODO_USER].text)
@@ -251,12 +322,7 @@ static int fill(struct settings *s, const struct config_value *v, struct error *
         status = read_list(s, &v[ALLOWED_ORIGINS], ALLOWED_ORIGINS, s->allowed_origins, &used, err);
     if (!status)
         status = read_list(s, &v[ALLOWED_HOSTS], ALLOWED_HOSTS, s->allowed_hosts, &used, err);
-    if (!status && !s->is_stdio && !is_loopback(s->http_host))
-        status = error_set(err, BASE_EINVAL, "HTTP_HOST",
-                           "HTTP_HOST %s would let anyone in, since callers are not authenticated: "
-                           "use a loopback address such as 127.0.0.1",
-                           s->http_host);
-    return status;
+    return status ? status : check_callers(s, err);
 }
 
 int settings_load(struct settings *s, enum settings_action *action, int argc, char **argv,
@@ -281,9 +347,101 @@ int settings_load(struct settings *s, enum settings_action *action, int argc, ch
 
 void settings_help(struct buf *out)
 {
-    buf_append_cstr(out, "usage: todo-mcp [SETTINGS]\n\n"
-                         "A task manager that AI agents drive over MCP, at http://HOST:PORT/mcp or "
-                         "on stdio.\n\n"
-                         "  --help, --version\n\n");
+    buf_append_cstr(out,
+                    "usage: todo-mcp [SETTINGS]\n"
+                    "       todo-mcp key create | list | revoke ID (see todo-mcp key --help)\n\n"
+                    "A task manager that AI agents drive over MCP, at http://HOST:PORT/mcp or "
+                    "on stdio.\n\n"
+                    "  --help, --version\n\n");
     config_help(table, SETTINGS_COUNT, out);
+}
+
+/* ---- todo-mcp key ---- */
+
+/* Its own flags come first, and are flags only: NAME or USER of the environment mean other things.
+ * TODO_USER has the flag --user here. */
+enum key_setting { KEY_NAME, KEY_USER, KEY_SCOPES, KEY_EXPIRES_IN, KEY_OWN_COUNT };
+
+/* clang-format off: one setting a row */
+static const struct config_setting key_table[KEY_OWN_COUNT] = {
+    [KEY_NAME] = {"NAME", CONFIG_STRING, NULL, NULL, 0, 0, "",
+                  "what the key is for, such as \"laptop\""},
+    [KEY_USER] = {"USER", CONFIG_STRING, NULL, NULL, 0, 0, "",
+                  "whose key it is (with OAuth, the token's subject); default: TODO_USER, "
+                  "else the login name"},
+    [KEY_SCOPES] = {"SCOPES", CONFIG_STRING, "tasks:read,tasks:write", NULL, 0, 0, "",
+                    "what it is good for; default: tasks:read,tasks:write"},
+    [KEY_EXPIRES_IN] = {"EXPIRES_IN", CONFIG_INT, "0", NULL, 0, 36500, "days",
+                        "how long it is good; 0: until it is revoked"},
+};
+/* clang-format on */
+
+static const char *const key_flags[KEY_OWN_COUNT] = {"--name TEXT", "--user SUBJECT",
+                                                     "--scopes LIST", "--expires-in DAYS"};
+
+static const enum setting key_shared[] = {DATABASE_URL,  DATA_DIR,  TODO_USER,
+                                          TODO_TIMEZONE, LOG_LEVEL, LOG_FORMAT};
+#define KEY_SHARED_COUNT (sizeof(key_shared) / sizeof(*key_shared))
+#define KEY_COUNT        (KEY_OWN_COUNT + KEY_SHARED_COUNT)
+
+static void make_key_table(struct config_setting out[KEY_COUNT])
+{
+    memcpy(out, key_table, sizeof(key_table));
+    for (size_t i = 0; i < KEY_SHARED_COUNT; i++)
+        out[KEY_OWN_COUNT + i] = table[key_shared[i]];
+}
+
+static const char *key_env_of(const char *name)
+{
+    for (size_t i = 0; i < KEY_OWN_COUNT; i++) {
+        if (strcmp(name, key_table[i].name) == 0)
+            return NULL;
+    }
+    return getenv(name);
+}
+
+/* The server's settings that a key command has none of keep their defaults. */
+static int fill_key(struct key_settings *k, const struct config_value *own, struct error *err)
+{
+    char *no_args[] = {NULL};
+    struct config_value values[SETTINGS_COUNT];
+    int status = config_load(table, SETTINGS_COUNT, 0, no_args, NULL, values, NULL, err);
+    if (status)
+        return status;
+    for (size_t i = 0; i < KEY_SHARED_COUNT; i++)
+        values[key_shared[i]] = own[KEY_OWN_COUNT + i];
+    if (own[KEY_USER].text)
+        values[TODO_USER] = own[KEY_USER];
+    k->name = own[KEY_NAME].text;
+    k->scopes = own[KEY_SCOPES].text;
+    k->expires_days = own[KEY_EXPIRES_IN].num;
+    return fill(&k->base, values, err);
+}
+
+int settings_load_key(struct key_settings *k, int argc, char **argv, struct error *err)
+{
+    struct config_setting merged[KEY_COUNT];
+    struct config_value values[KEY_COUNT];
+    int rest = argc;
+    *k = (struct key_settings){0};
+    make_key_table(merged);
+    int status = config_load(merged, KEY_COUNT, argc, argv, key_env_of, values, &rest, err);
+    if (!status && rest < argc)
+        status = error_set(err, BASE_EINVAL, "", "what is \"%.60s\"?", argv[rest]);
+    return status ? status : fill_key(k, values, err);
+}
+
+void settings_key_help(struct buf *out)
+{
+    struct config_setting merged[KEY_COUNT];
+    make_key_table(merged);
+    buf_append_cstr(out, "usage: todo-mcp key create --name NAME [FLAGS] [SETTINGS]\n"
+                         "       todo-mcp key list [SETTINGS]\n"
+                         "       todo-mcp key revoke ID [SETTINGS]\n\n"
+                         "API keys of callers over HTTP, for a server with API_KEYS=true. create "
+                         "prints the key: once,\nsince only its hash is kept.\n\n");
+    for (size_t i = 0; i < KEY_OWN_COUNT; i++)
+        buf_printf(out, "  %-16s %s\n", key_flags[i], key_table[i].help);
+    buf_append_char(out, '\n');
+    config_help(merged + KEY_OWN_COUNT, KEY_SHARED_COUNT, out);
 }

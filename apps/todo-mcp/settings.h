@@ -27,10 +27,23 @@ struct settings {
     struct http_limits limits;
     struct tool_view view; /* what a request may narrow, and nobody widens */
     uint32_t drain_ms;
+    /* Callers over HTTP. None of the first two: no authentication. */
+    bool api_keys;
+    const char *oauth_issuer;   /* NULL: no OAuth */
+    const char *oauth_audience; /* NULL: the endpoint's URL */
+    const char *oauth_jwks_url; /* NULL: found by the issuer's metadata */
+    const char *public_url;     /* of the endpoint; NULL: by http_host and the port */
+    uint32_t rate_per_minute;   /* of a user; 0: no limit */
+    uint32_t rate_burst;
+    uint32_t failures_per_minute; /* of an address; 0: no limit */
+    uint32_t trusted_proxies;
     enum log_level log_level;
     enum log_format log_format;
     char lists[4096]; /* the text behind the two lists */
 };
+
+/* Whether callers have to say who they are. */
+bool settings_has_auth(const struct settings *s);
 
 enum settings_action { SETTINGS_RUN, SETTINGS_HELP, SETTINGS_VERSION };
 
@@ -40,3 +53,15 @@ __attribute__((warn_unused_result)) int settings_load(struct settings *s,
                                                       enum settings_action *action, int argc,
                                                       char **argv, struct error *err);
 void settings_help(struct buf *out);
+
+/* todo-mcp key COMMAND [ID] [FLAGS]: what the flags say. */
+struct key_settings {
+    struct settings base; /* the database, the default user and the log */
+    const char *name;     /* NULL: not given */
+    const char *scopes;   /* NULL: all */
+    int64_t expires_days; /* 0: never */
+};
+/* As settings_load; argv[0] is not looked at. */
+__attribute__((warn_unused_result)) int settings_load_key(struct key_settings *k, int argc,
+                                                          char **argv, struct error *err);
+void settings_key_help(struct buf *out);
