@@ -68,8 +68,8 @@ def build_with_pkg_config(prefix, out):
 
 
 def build_with_cmake(prefix, out):
-    run("cmake", "-S", str(HELLO.parent), "-B", str(out / "build"), f"-DCMAKE_PREFIX_PATH={prefix}",
-        f"-DCMAKE_C_FLAGS={' '.join(SANITIZE)}")
+    run("cmake", "-G", "Ninja", "-S", str(HELLO.parent), "-B", str(out / "build"),
+        f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_C_FLAGS={' '.join(SANITIZE)}")
     run("cmake", "--build", str(out / "build"))
     return out / "build/hello"
 
