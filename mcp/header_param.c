@@ -95,6 +95,7 @@ static int add(struct walk *walk, const char *name)
 
 static int read_property(struct walk *walk, const cJSON *schema);
 
+/* NOLINTNEXTLINE(misc-no-recursion): HEADER_PARAM_DEPTH deep at most */
 static int read_properties(struct walk *walk, const cJSON *schema)
 {
     const cJSON *properties = json_get(schema, "properties");
@@ -112,6 +113,7 @@ static int read_properties(struct walk *walk, const cJSON *schema)
     return 0;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as above */
 static int read_property(struct walk *walk, const cJSON *schema)
 {
     const cJSON *value = json_get(schema, KEYWORD);
@@ -124,7 +126,8 @@ static int read_property(struct walk *walk, const cJSON *schema)
     return add(walk, value->valuestring);
 }
 
-/* How often the keyword stands anywhere below; the tree is at most JSON_DEPTH_MAX deep. */
+/* How often the keyword stands anywhere below. */
+/* NOLINTNEXTLINE(misc-no-recursion): a parsed tree is at most JSON_DEPTH_MAX deep */
 static size_t count_all(const cJSON *tree)
 {
     size_t count = json_get(tree, KEYWORD) != NULL;
