@@ -147,6 +147,10 @@ static int append_head(struct http_conn *c, struct http_span *span, const char *
 static int on_url(llhttp_t *parser, const char *at, size_t len)
 {
     struct http_conn *c = conn_of(parser);
+    if (c->head_bytes == 0) {
+        c->lines_at = at;
+        c->last_byte = '\0';
+    }
     c->head_bytes += (uint32_t)len;
     if (c->head_bytes > c->server->limits.header_bytes)
         return refuse(c, 414);
@@ -255,7 +259,7 @@ static int on_headers_complete(llhttp_t *parser)
         buf_append_cstr(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
         http_conn_flush(c);
     }
-    return 0;
+    return HPE_PAUSED; /* so that execute() knows where the head ends */
 }
 
 static int on_body(llhttp_t *parser, const char *at, size_t len)
@@ -327,12 +331,54 @@ static void hold_back(struct http_conn *c, const char *at, const char *end)
         uv_read_stop((uv_stream_t *)&c->tcp);
 }
 
+/* Each line of a head ends in CR LF, and neither of them stands anywhere else. llhttp takes LF
+ * alone for an end too (RFC 9112 section 2.2 lets it), and some versions CR alone after an empty
+ * value (CVE-2023-30589); a proxy in front may not. */
+static bool has_whole_lines(struct http_conn *c, const char *end)
+{
+    const char *start = c->lines_at;
+    if (!start || start == end)
+        return true;
+    if (c->last_byte == '\r' && *start != '\n')
+        return false;
+    for (const char *at = start, *lf; (lf = memchr(at, '\n', (size_t)(end - at))); at = lf + 1) {
+        if ((lf == start ? c->last_byte : lf[-1]) != '\r')
+            return false;
+    }
+    for (const char *at = start, *cr; (cr = memchr(at, '\r', (size_t)(end - at))); at = cr + 1) {
+        if (cr + 1 < end && cr[1] != '\n')
+            return false;
+    }
+    c->last_byte = end[-1];
+    return true;
+}
+
+/* As llhttp_execute, with the lines of heads checked. */
+static enum llhttp_errno execute(struct http_conn *c, const char *bytes, size_t len)
+{
+    const char *at = bytes;
+    const char *end = bytes + len;
+    for (;;) {
+        enum llhttp_errno code = llhttp_execute(&c->parser, at, (size_t)(end - at));
+        bool is_head_end = code == HPE_PAUSED && c->reading;
+        at = is_head_end ? llhttp_get_error_pos(&c->parser) : end;
+        if ((code == HPE_OK || is_head_end) && !has_whole_lines(c, at))
+            return HPE_LF_EXPECTED;
+        if (!is_head_end)
+            return code;
+        c->lines_at = NULL;
+        llhttp_resume(&c->parser);
+    }
+}
+
 static void parse(struct http_conn *c, const char *bytes, size_t len)
 {
     c->is_corked = true;
     if (c->value_end)
         c->value_end = bytes; /* a value that went on to the end of the last chunk goes on here */
-    enum llhttp_errno code = llhttp_execute(&c->parser, bytes, len);
+    if (c->lines_at)
+        c->lines_at = bytes;
+    enum llhttp_errno code = execute(c, bytes, len);
     if (c->is_closing)
         return;
     if (code == HPE_PAUSED)

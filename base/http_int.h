@@ -69,6 +69,8 @@ struct http_conn {
     struct buf in_write;   /* bytes that libuv is writing */
     struct buf pending;    /* input held back by back pressure */
     const char *value_end; /* where the last header value span ended, to see obs-fold */
+    const char *lines_at;  /* of the head being read: where in the input its lines are unchecked */
+    char last_byte;        /* the one before `lines_at` */
     uint32_t head_bytes;
     uint64_t started_ms;   /* of the request being read; 0: none */
     uint64_t active_ms;    /* the last byte read or written */
