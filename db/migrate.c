@@ -2,6 +2,7 @@
 #include "db/migrate.h"
 
 #include <libpq-fe.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,16 +118,34 @@ static void drop_notice(void *ctx, const PGresult *res)
     (void)res;
 }
 
+/* Of a string that libpq cannot read it shows the whole, with its password. */
+static bool is_readable(const char *conninfo)
+{
+    if (!strchr(conninfo, '=') && !strstr(conninfo, "://"))
+        return true; /* a database's name */
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    PQconninfoFree(options);
+    return options != NULL;
+}
+
+static int refuse_connection(const PGconn *pg, const char *conninfo, struct error *err)
+{
+    if (!is_readable(conninfo))
+        return error_set(err, DB_EUNAVAILABLE, "DATABASE_URL",
+                         "DATABASE_URL is no PostgreSQL connection string: it wants the form "
+                         "postgresql://user:password@host:5432/database");
+    return error_set(err, DB_EUNAVAILABLE, "DATABASE_URL", "the database cannot be reached: %.180s",
+                     PQerrorMessage(pg));
+}
+
 int db_migrate(const char *conninfo, const struct log *log, struct error *err)
 {
     const char *keys[] = {"dbname", "application_name", "connect_timeout", NULL};
     const char *values[] = {conninfo, "todo-mcp migrate", "10", NULL};
     PGconn *pg = PQconnectdbParams(keys, values, 1);
     PQsetNoticeReceiver(pg, drop_notice, NULL); /* "already exists, skipping" is no news */
-    int status = PQstatus(pg) == CONNECTION_OK
-                     ? migrate(pg, log, err)
-                     : error_set(err, DB_EUNAVAILABLE, "DATABASE_URL",
-                                 "the database cannot be reached: %.180s", PQerrorMessage(pg));
+    int status = PQstatus(pg) == CONNECTION_OK ? migrate(pg, log, err)
+                                               : refuse_connection(pg, conninfo, err);
     PQfinish(pg);
     return status;
 }
