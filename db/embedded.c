@@ -32,6 +32,7 @@
 #define START_WAIT_US  (60 * SECOND_US) /* after a crash the server reads its log first */
 #define ORPHAN_WAIT_US (20 * SECOND_US)
 #define STOP_WAIT_US   (20 * SECOND_US)
+#define REFUSALS_MAX   50 /* of a server that says it is ready, 20 ms apart */
 
 static void pause_ms(long ms)
 {
@@ -217,6 +218,8 @@ static bool is_left_by_forerunner(const char *complaint)
 
 static int refuse_start(const struct db_embedded *e, const char *why, struct error *err)
 {
+    if (strstr(why, "incompatible with server"))
+        return embedded_refuse_version(e, err);
     return error_set(err, DB_EUNAVAILABLE, "DATA_DIR", "PostgreSQL did not start: %.140s (%s)",
                      *why ? why : "it says nothing", e->log_path);
 }
@@ -227,11 +230,17 @@ static int start_and_wait(struct db_embedded *e, struct error *err)
     int64_t begin = clock_monotonic_us();
     pid_t launched = 0;
     off_t from = 0;
+    int refusals = 0;
     for (;;) {
         pid_t pid = 0;
         enum embedded_phase phase = embedded_look(e, &pid);
-        if (phase == EMBEDDED_READY)
-            return check_answer(e, err);
+        if (phase == EMBEDDED_READY) {
+            int status = check_answer(e, err);
+            if (!status || ++refusals == REFUSALS_MAX)
+                return status;
+            pause_ms(20); /* it may just be dying, and is launched anew below */
+            continue;
+        }
         int64_t waited = clock_monotonic_us() - begin;
         if (waited > START_WAIT_US)
             return refuse_start(e, "it took longer than a minute", err);
@@ -255,8 +264,8 @@ static int start_and_wait(struct db_embedded *e, struct error *err)
 static int make_and_start(struct db_embedded *e, struct error *err)
 {
     pid_t pid = 0;
-    if (embedded_look(e, &pid) == EMBEDDED_READY)
-        return check_answer(e, err);
+    if (embedded_look(e, &pid) == EMBEDDED_READY && check_answer(e, err) == 0)
+        return 0;
     int64_t begin = clock_monotonic_us();
     int status = embedded_find_programs(e, err);
     struct stat st;

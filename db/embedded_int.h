@@ -54,6 +54,8 @@ int embedded_find_programs(struct db_embedded *e, struct error *err);
 int embedded_make_cluster(struct db_embedded *e, struct error *err);
 /* Removes what a dead server left, writes who may connect, launches. DB_EUNAVAILABLE. */
 int embedded_start_server(struct db_embedded *e, pid_t *pid, struct error *err);
-/* The last complaint in the log from `from` on, or "" when it has none. */
+/* The cluster's version is not installed, or is not what PATH leads to. */
+int embedded_refuse_version(const struct db_embedded *e, struct error *err);
+/* The last complaint in the log from `from` on, else its last line, or "". */
 void embedded_complaint(const struct db_embedded *e, off_t from, char *out, size_t size);
 off_t embedded_log_size(const struct db_embedded *e);

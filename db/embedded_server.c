@@ -81,6 +81,15 @@ static long cluster_version(const struct db_embedded *e)
     return len > 0 ? strtol(line, NULL, 10) : 0;
 }
 
+int embedded_refuse_version(const struct db_embedded *e, struct error *err)
+{
+    long version = cluster_version(e);
+    return error_set(err, DB_EUNAVAILABLE, "DATA_DIR",
+                     "the tasks in %.120s were stored by PostgreSQL %ld: install it (package "
+                     "postgresql-%ld)",
+                     e->dir, version, version);
+}
+
 int embedded_find_programs(struct db_embedded *e, struct error *err)
 {
     long wanted = cluster_version(e);
@@ -93,10 +102,7 @@ int embedded_find_programs(struct db_embedded *e, struct error *err)
     if (*e->bin)
         return 0;
     if (wanted)
-        return error_set(err, DB_EUNAVAILABLE, "DATA_DIR",
-                         "the tasks in %.120s were made by PostgreSQL %ld: install it (package "
-                         "postgresql-%ld)",
-                         e->dir, wanted, wanted);
+        return embedded_refuse_version(e, err);
     return error_set(err, DB_EUNAVAILABLE, "DATABASE_URL",
                      "PostgreSQL's initdb and postgres were not found: install the package "
                      "postgresql, or set DATABASE_URL to a server that runs");
@@ -125,20 +131,30 @@ static size_t read_tail(const struct db_embedded *e, off_t from, char *tail, siz
     return len > 0 ? (size_t)len : 0;
 }
 
-void embedded_complaint(const struct db_embedded *e, off_t from, char *out, size_t size)
+static const char *after_mark(const char *line)
 {
     static const char *const marks[] = {"PANIC:", "FATAL:", "error:"};
+    for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++) {
+        const char *at = strstr(line, marks[i]);
+        if (at)
+            return at + strlen(marks[i]) + strspn(at + strlen(marks[i]), " ");
+    }
+    return NULL;
+}
+
+void embedded_complaint(const struct db_embedded *e, off_t from, char *out, size_t size)
+{
     char tail[LOG_TAIL_SIZE];
     char *rest = tail;
+    const char *last = "";
+    const char *marked = NULL;
     tail[read_tail(e, from, tail, sizeof(tail))] = '\0';
-    *out = '\0';
     for (const char *line = strtok_r(rest, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++) {
-            const char *at = strstr(line, marks[i]);
-            if (at)
-                snprintf(out, size, "%s", at + strlen(marks[i]) + strspn(at + 6, " "));
-        }
+        const char *words = after_mark(line);
+        last = line;
+        marked = words ? words : marked;
     }
+    snprintf(out, size, "%s", marked ? marked : last);
 }
 
 /* ---- postmaster.pid ---- */

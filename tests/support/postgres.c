@@ -69,6 +69,9 @@ static void remove_left_over(const char *dir)
 {
     char path[64];
     struct postgres p = {0};
+    struct stat st;
+    if (stat(dir, &st) || st.st_mtime > time(NULL) - 60)
+        return; /* it may just be starting, and hold no lock yet */
     snprintf(p.dir, sizeof(p.dir), "%s", dir);
     snprintf(path, sizeof(path), "%s/users.lock", dir);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
