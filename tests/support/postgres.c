@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +48,22 @@ static pid_t read_pid(const struct postgres *p)
     if (file)
         fclose(file);
     return (pid_t)strtol(line, NULL, 10);
+}
+
+#define ROOM_BYTES (UINT64_C(1) << 30)
+
+static const char *roomy_directory(void)
+{
+    struct statvfs st;
+    bool has_room = statvfs("/dev/shm", &st) == 0 && access("/dev/shm", W_OK | X_OK) == 0 &&
+                    (uint64_t)st.f_bavail * st.f_frsize > ROOM_BYTES;
+    return has_room ? "/dev/shm" : "/tmp";
+}
+
+bool make_directory(char *out, size_t size, const char *name)
+{
+    snprintf(out, size, "%s/%s", roomy_directory(), name);
+    return mkdtemp(out) && chmod(out, 0711) == 0;
 }
 
 static int open_cluster(struct postgres *p)
@@ -89,7 +106,7 @@ static void remove_left_over(const char *dir)
 static void remove_left_overs(void)
 {
     glob_t found;
-    if (glob("/tmp/todo-test-??????", 0, NULL, &found))
+    if (glob("{/tmp,/dev/shm}/todo-test-??????", GLOB_BRACE, NULL, &found))
         return;
     for (size_t i = 0; i < found.gl_pathc; i++)
         remove_left_over(found.gl_pathv[i]);
@@ -102,8 +119,7 @@ int postgres_setup(void **state)
     struct postgres *p = test_calloc(1, sizeof(*p));
     *state = p;
     remove_left_overs();
-    snprintf(p->dir, sizeof(p->dir), "/tmp/todo-test-XXXXXX");
-    if (!mkdtemp(p->dir) || chmod(p->dir, 0711) || open_cluster(p))
+    if (!make_directory(p->dir, sizeof(p->dir), "todo-test-XXXXXX") || open_cluster(p))
         return -1;
     if (db_migrate(p->conninfo, NULL, &err)) {
         print_error("no schema: %s\n", err.text);

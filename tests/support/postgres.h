@@ -39,5 +39,8 @@ void postgres_stop_fast(struct postgres *p);
 /* After these, as the next process of the user would. */
 void postgres_restart(struct postgres *p);
 
+/* Makes a directory that any user may pass through, in memory where there is room: what these tests
+ * are about is not the disk's speed. `name` ends with six X. False: the errno says why. */
+bool make_directory(char *out, size_t size, const char *name);
 /* Removes a directory with all that is in it. */
 void remove_tree(const char *path);

@@ -28,8 +28,7 @@ struct place {
 static int place_setup(void **state)
 {
     struct place *p = test_calloc(1, sizeof(*p));
-    snprintf(p->dir, sizeof(p->dir), "/tmp/todo-embed-XXXXXX");
-    if (!mkdtemp(p->dir) || chmod(p->dir, 0711))
+    if (!make_directory(p->dir, sizeof(p->dir), "todo-embed-XXXXXX"))
         return -1;
     *state = p;
     return 0;
