@@ -191,10 +191,9 @@ static int read_metadata(struct mcp_auth *a, struct slice body, struct error *er
     int status = root ? 0 : err->code;
     if (!status && (!issuer || strcmp(issuer, a->options.issuer) != 0))
         status = error_set(err, BASE_EINVAL, "issuer", "the metadata is of another issuer");
-    if (!status && !url)
-        status = error_set(err, BASE_EINVAL, "jwks_uri", "the metadata names no jwks_uri");
     if (!status)
-        status = auth_check_url(url, "jwks_uri", err);
+        status = url ? auth_check_url(url, "jwks_uri", err)
+                     : error_set(err, BASE_EINVAL, "jwks_uri", "the metadata names no jwks_uri");
     if (!status) {
         a->fetch.found_url = mem_strdup(url);
         status = a->fetch.found_url ? 0 : error_set(err, BASE_ENOMEM, NULL, "out of memory");

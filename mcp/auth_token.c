@@ -162,7 +162,7 @@ enum mcp_auth_reason auth_token_parse(struct auth_token *t, struct slice text)
     enum mcp_auth_reason reason = split(text, parts);
     if (reason)
         return reason;
-    char *at = t->memory = mem_alloc(BASE64_DECODED_MAX(text.len) + 3 * PARTS);
+    char *at = t->memory = mem_alloc(BASE64_DECODED_MAX(text.len) + (size_t)3 * PARTS);
     if (!at)
         return MCP_AUTH_NO_MEMORY;
     reason = parse_header(t, parts[0], &at);
@@ -190,7 +190,7 @@ void auth_token_show_kid(const struct auth_token *t, char out[MCP_AUTH_KID_SIZE]
     static const char harmless[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/+=~";
     size_t i = 0;
-    for (; t->kid[i] && i < MCP_AUTH_KID_SIZE - 1; i++)
+    for (; i < MCP_AUTH_KID_SIZE - 1 && t->kid[i]; i++)
         out[i] = strchr(harmless, t->kid[i]) ? t->kid[i] : '?';
     out[i] = '\0';
 }

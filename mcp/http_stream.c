@@ -23,6 +23,7 @@
 #include "mcp/http_int.h"
 
 #define EVENT_HEAD_MAX      64
+#define EVENT_DATA          "event: message\ndata: "
 #define KEEPALIVES_PER_TICK 500 /* so that many quiet streams do not hold up the loop */
 
 /* ---- wires: open responses ---- */
@@ -85,7 +86,8 @@ static char *put_data(char *at, struct slice json)
         if (at[i] == '\n' || at[i] == '\r')
             at[i] = ' ';
     }
-    memcpy(at + json.len, "\n\n", 2);
+    at[json.len] = '\n';
+    at[json.len + 1] = '\n';
     return at + json.len + 2;
 }
 
@@ -104,7 +106,8 @@ static struct http_event *event_new(const struct http_stream *stream, struct sli
                        stream->state == STREAM_LISTENING ? 's' : 'r', stream->id,
                        (unsigned long long)event->number);
     }
-    at = stpcpy(at, "event: message\ndata: ");
+    memcpy(at, EVENT_DATA, sizeof(EVENT_DATA) - 1);
+    at += sizeof(EVENT_DATA) - 1;
     event->frame_len = (size_t)(put_data(at, json) - event->frame);
     return event;
 }

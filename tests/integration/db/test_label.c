@@ -2,7 +2,7 @@
 #include "fixture.h"
 
 static const enum db_label_kind kinds[] = {DB_CATEGORY, DB_TAG};
-#define EACH_KIND(kind) for (enum db_label_kind kind = DB_CATEGORY; kind <= DB_TAG; kind++)
+#define EACH_KIND(kind) for (enum db_label_kind kind = DB_CATEGORY; (kind) <= DB_TAG; (kind)++)
 
 static const char *table_of(enum db_label_kind kind)
 {

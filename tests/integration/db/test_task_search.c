@@ -133,8 +133,8 @@ static void a_query_of_500_characters_of_any_kind_is_answered(void **state)
     memset(query, 'a', 500);
     query[500] = '\0';
     search_tasks(f, f->user, query, 10, NULL);
-    for (int i = 0; i < 250; i++) {
-        query[2 * i] = (char)('a' + i % 26);
+    for (size_t i = 0; i < 250; i++) {
+        query[2 * i] = (char)('a' + (char)(i % 26));
         query[2 * i + 1] = ' ';
     }
     search_tasks(f, f->user, query, 10, NULL);

@@ -148,7 +148,7 @@ static char *token_of(const struct fixture *f, int key, const char *subject)
     snprintf(payload, sizeof(payload),
              "{\"iss\":\"%s\",\"aud\":\"" RESOURCE "\",\"sub\":\"%s\",\"exp\":%lld,"
              "\"scope\":\"tasks:read\"}",
-             f->issuer, subject, (long long)(clock_now_us() / 1000000 + 600));
+             f->issuer, subject, (long long)clock_now_us() / 1000000 + 600);
     return jose_sign(JOSE_ES256, f->keys[key], SLICE_EMPTY, header, payload);
 }
 
