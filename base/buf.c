@@ -115,7 +115,8 @@ void buf_append_i64(struct buf *b, int64_t value)
 }
 
 /* Into the room there is; most texts fit at the first try. */
-static int print_into_room(struct buf *b, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static int print_into_room(struct buf *b, const char *format,
+                                                                 va_list args)
 {
     size_t room = b->cap - b->len;
     int len = vsnprintf(room > 0 ? b->ptr + b->len : NULL, room, format, args);

@@ -38,12 +38,12 @@ static void user_done(struct db_call *call, int status, const struct db_result *
     call->fn.user(call->ctx, 0, &user, NULL);
 }
 
-int db_user_ensure(struct db_pool *p, struct slice subject, struct slice timezone, db_user_fn fn,
+int db_user_ensure(struct db_pool *p, struct slice subject, struct slice zone, db_user_fn fn,
                    void *ctx, db_op_id *id, struct error *err)
 {
     struct db_args args = {0};
     params_text(&args, subject);
-    params_text(&args, timezone);
+    params_text(&args, zone);
     struct db_call call = {
         .pool = p, .stmt = &user_ensure_stmt, .done = user_done, .fn.user = fn, .ctx = ctx};
     return call_submit(&call, &args, id, err);

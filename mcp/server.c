@@ -106,12 +106,16 @@ static int take_seal_key(struct mcp_server *s)
     return 0;
 }
 
+/* All are tried, so that none stays borrowed: free_texts frees them all. */
 static bool copy_texts(struct mcp_server_info *info)
 {
-    return text_copy(&info->name) & text_copy(&info->title) & text_copy(&info->version) &
-           text_copy(&info->website_url) & text_copy(&info->instructions) &
-           text_copy(&info->icon.src) & text_copy(&info->icon.mime_type) &
-           text_copy(&info->icon.sizes);
+    const char **const texts[] = {&info->name,           &info->title,        &info->version,
+                                  &info->website_url,    &info->instructions, &info->icon.src,
+                                  &info->icon.mime_type, &info->icon.sizes};
+    bool is_copied = true;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        is_copied = text_copy(texts[i]) && is_copied;
+    return is_copied;
 }
 
 static void free_texts(struct mcp_server_info *info)
