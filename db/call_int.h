@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "db/agenda.h"
 #include "db/api_key.h"
 #include "db/label.h"
 #include "db/pool.h"
@@ -57,6 +58,8 @@ struct db_call {
         db_label_fn label;
         db_user_fn user;
         db_api_key_fn api_key;
+        db_agenda_fn agenda;
+        db_day_fn day;
     } fn;
     void *ctx;
     int limit; /* lists: the rows wanted; the statement is asked for one more */

@@ -28,6 +28,10 @@
 #define TASK_COLUMNS(category, tags, reminder)                                                     \
     TASK_COLUMNS_AS("t.description", "false", category, tags, reminder)
 #define TASK_COLUMN_COUNT 21
+/* In lists: a description is cut. */
+#define TASK_LIST_COLUMNS                                                                          \
+    TASK_COLUMNS_AS("left(t.description, 200)", "coalesce(length(t.description) > 200, false)",    \
+                    TASK_CATEGORY, TASK_TAGS, TASK_REMINDER)
 /* A task's own columns, as the statements carry them from one part to the next. */
 #define TASK_OWN                                                                                   \
     "t.id, t.title, t.description, t.completed, t.priority, t.due_date, t.recurrence_rule,"        \

@@ -79,20 +79,17 @@
 
 /* ---- the statements ---- */
 
-#define LIST_COLUMNS                                                                               \
-    TASK_COLUMNS_AS("left(t.description, 200)", "coalesce(length(t.description) > 200, false)",    \
-                    TASK_CATEGORY, TASK_TAGS, TASK_REMINDER)
 #define COUNT_OF(filter)                                                                           \
     "(select count(*) as total from todo.tasks t where t.user_id = $1"                             \
     " and (t.completed and $6 or not t.completed and $5)" MATCHES(filter) ") n"
 /* With the total there is a row even where the page is empty. */
 #define LIST_PAIR(id, page, order, filter, params)                                                 \
     {.name = "task_list_" id,                                                                      \
-     .sql = "with " page " select -1::bigint, " LIST_COLUMNS " from page t" TASK_JOINS order,      \
+     .sql = "with " page " select -1::bigint, " TASK_LIST_COLUMNS " from page t" TASK_JOINS order, \
      .param_count = (params)},                                                                     \
     {                                                                                              \
         .name = "task_total_" id,                                                                  \
-        .sql = "with " page " select n.total, " LIST_COLUMNS                                       \
+        .sql = "with " page " select n.total, " TASK_LIST_COLUMNS                                  \
                " from " COUNT_OF(filter) " left join page t on true" TASK_JOINS order,             \
         .param_count = (params)                                                                    \
     }

@@ -63,9 +63,7 @@ const struct db_stmt task_search_stmt = {
            " page as materialized (select id, rank, false as is_fuzzy from hit"
            " union all select id, rank, true from near)"
            " select -1::bigint, "
-           TASK_COLUMNS_AS("left(t.description, 200)",
-                           "coalesce(length(t.description) > 200, false)",
-                           TASK_CATEGORY, TASK_TAGS, TASK_REMINDER)
+           TASK_LIST_COLUMNS
            ", p.rank, " HIGHLIGHT_TITLE ", " HIGHLIGHT_TEXT ", p.is_fuzzy"
            " from page p join todo.tasks t on t.user_id = $1 and t.id = p.id" TASK_JOINS
            " order by p.rank desc, p.id desc",

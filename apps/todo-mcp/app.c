@@ -13,6 +13,8 @@
 #include "db/pool.h"
 #include "db/user.h"
 #include "routes.h"
+#include "tools/prompts.h"
+#include "tools/resources.h"
 #include "view.h"
 
 #define STDIO_LINE_BYTES (1u << 20)
@@ -137,7 +139,12 @@ static int start_server(struct app *app, struct error *err)
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
     app->tools =
         (struct tools){.pool = app->pool, .log = &app->log, .timezone = app->settings->timezone};
-    return tools_register(&app->tools, app->server, err);
+    int status = tools_register(&app->tools, app->server, err);
+    if (!status)
+        status = resources_register(&app->tools, app->server, err);
+    if (!status)
+        status = prompts_register(&app->tools, app->server, err);
+    return status;
 }
 
 static int start_stdio(struct app *app, struct error *err)

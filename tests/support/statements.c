@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "db/agenda_int.h"
 #include "db/api_key_int.h"
 #include "db/label_int.h"
 #include "db/pool_int.h"
@@ -26,9 +27,23 @@ static int show(const struct db_stmt *stmt, const char *wanted)
 int main(int argc, char **argv)
 {
     const struct db_stmt *const single[] = {
-        &task_add_stmt,      &task_add_full_stmt,       &task_get_stmt,     &task_update_stmt,
-        &task_complete_stmt, &task_delete_stmt,         &task_tag_add_stmt, &task_tag_remove_stmt,
-        &task_reminder_stmt, &task_reminder_clear_stmt, &task_search_stmt,  &user_ensure_stmt,
+        &task_add_stmt,
+        &task_add_full_stmt,
+        &task_get_stmt,
+        &task_update_stmt,
+        &task_complete_stmt,
+        &task_delete_stmt,
+        &task_tag_add_stmt,
+        &task_tag_remove_stmt,
+        &task_reminder_stmt,
+        &task_reminder_clear_stmt,
+        &task_search_stmt,
+        &user_ensure_stmt,
+        &agenda_stmts[DB_TODAY],
+        &agenda_stmts[DB_OVERDUE],
+        &agenda_stmts[DB_UPCOMING],
+        &agenda_category_stmt,
+        &day_stmt,
     };
     const char *wanted = argc > 1 ? argv[1] : NULL;
     if (wanted && strcmp(wanted, "-o") == 0)
