@@ -1,6 +1,7 @@
 // Drives an official TypeScript client by commands on stdin, one JSON object a line, each answered
 // by one line on stdout. argv[2]: "v2" (@modelcontextprotocol/client) or "v1"
-// (@modelcontextprotocol/sdk); argv[3]: {revision, url} or {revision, command, args, env}.
+// (@modelcontextprotocol/sdk); argv[3]: {revision, mode} with {url} or
+// {command, args, env}; the mode is how "v2" finds the stateless revision.
 import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -17,7 +18,7 @@ async function connectV2() {
   const { StdioClientTransport } = await load("@modelcontextprotocol/client/stdio");
   const isModern = options.revision === "2026-07-28";
   const client = new Client(info, isModern
-    ? { versionNegotiation: { mode: { pin: options.revision } } }
+    ? { versionNegotiation: { mode: options.mode } }
     : { supportedProtocolVersions: [options.revision] });
   await client.connect(options.url
     ? new StreamableHTTPClientTransport(new URL(options.url))

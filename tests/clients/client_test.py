@@ -11,15 +11,18 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sessions import (InspectorSession, ProtocolError, PythonSession, Target,  # noqa: E402
-                      TypeScriptSession, TypeScriptV1Session, WireSession)
+from sessions import (InspectorSession, ProtocolError, PythonAutoSession,  # noqa: E402
+                      PythonSession, Target, TypeScriptAutoSession, TypeScriptSession,
+                      TypeScriptV1Session, WireSession)
 from story import Story  # noqa: E402
 from todo_server import LEGACY, MODERN, Postgres, Server, server_binary  # noqa: E402
 
 EVERY = (MODERN, *LEGACY)
 CLIENTS = {  # name -> (session, revisions, what it tells)
     "python": (PythonSession, EVERY, Story.run),
+    "python_auto": (PythonAutoSession, (MODERN,), Story.tour),
     "typescript": (TypeScriptSession, EVERY, Story.run),
+    "typescript_auto": (TypeScriptAutoSession, (MODERN,), Story.tour),
     "typescript_v1": (TypeScriptV1Session, LEGACY[:1], Story.run),
     "inspector": (InspectorSession, (MODERN, LEGACY[0]), Story.tour),
     "wire": (WireSession, EVERY, Story.run),

@@ -93,6 +93,7 @@ class Session:
 
 class PythonSession(Session):
     """The official Python SDK."""
+    modern_mode = MODERN
 
     def connect(self):
         is_modern = self.revision == MODERN
@@ -104,7 +105,7 @@ class PythonSession(Session):
         server = target.url or StdioServerParameters(command=target.command, args=target.args,
                                                      env=target.env)
         self.portal = self.stack.enter_context(anyio.from_thread.start_blocking_portal())
-        client = Client(server, mode=MODERN if is_modern else "legacy", read_timeout_seconds=60)
+        client = Client(server, mode=self.modern_mode if is_modern else "legacy", read_timeout_seconds=60)
         self.client = self.stack.enter_context(self.portal.wrap_async_context_manager(client))
         return self.client.session.protocol_version
 
@@ -122,13 +123,19 @@ class PythonSession(Session):
         return result.model_dump(by_alias=True, mode="json", exclude_unset=True)
 
 
+class PythonAutoSession(PythonSession):
+    """The same as it is by default: it asks the server which revisions there are."""
+    modern_mode = "auto"
+
+
 class TypeScriptSession(Session):
     """The official TypeScript SDK, through bridge.mjs."""
     line = "v2"
+    modern_mode = {"pin": MODERN}
 
     def connect(self):
         target = self.target
-        options = {"revision": self.revision}
+        options = {"revision": self.revision, "mode": self.modern_mode}
         options |= {"url": target.url} if target.url else {
             "command": target.command, "args": target.args, "env": target.env}
         self.process = self.stack.enter_context(subprocess.Popen(
@@ -155,6 +162,11 @@ class TypeScriptSession(Session):
 
     def send_call(self, tool, arguments):
         return self.request("tools/call", name=tool, arguments=arguments)
+
+
+class TypeScriptAutoSession(TypeScriptSession):
+    """The same, asking the server first."""
+    modern_mode = "auto"
 
 
 class TypeScriptV1Session(TypeScriptSession):
