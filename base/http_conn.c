@@ -488,12 +488,12 @@ static void refuse_crowd(struct http_conn *c)
     http_conn_close(c);
 }
 
-void http_conn_accept(struct http_server *s, uv_stream_t *listener)
+bool http_conn_accept(struct http_server *s, uv_stream_t *listener)
 {
     struct http_conn *c = mem_calloc(1, sizeof(*c));
     if (!c) {
         log_warn(s->log, "no memory for a connection");
-        return;
+        return false;
     }
     c->server = s;
     uv_tcp_init(s->loop, &c->tcp);
@@ -509,11 +509,11 @@ void http_conn_accept(struct http_server *s, uv_stream_t *listener)
     s->conn_count++;
     if (uv_accept(listener, (uv_stream_t *)&c->tcp)) {
         http_conn_close(c);
-        return;
+        return true;
     }
     if (s->conn_count > s->limits.connections) {
         refuse_crowd(c);
-        return;
+        return true;
     }
     llhttp_init(&c->parser, HTTP_REQUEST, &s->settings);
     c->parser.data = c;
@@ -521,4 +521,5 @@ void http_conn_accept(struct http_server *s, uv_stream_t *listener)
     uv_tcp_nodelay(&c->tcp, 1);
     if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read))
         http_conn_close(c);
+    return true;
 }

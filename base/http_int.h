@@ -89,6 +89,7 @@ struct http_listener {
     uv_tcp_t tcp;
     struct http_server *server;
     struct http_listener *next;
+    bool is_waiting; /* a connection was not taken; libuv tells of no other before it is */
 };
 
 struct http_server {
@@ -123,7 +124,8 @@ const char *http_server_date(struct http_server *s);
 
 /* http_conn.c */
 void http_conn_settings_init(llhttp_settings_t *settings);
-void http_conn_accept(struct http_server *s, uv_stream_t *listener);
+/* False when there was no memory: the connection waits. */
+bool http_conn_accept(struct http_server *s, uv_stream_t *listener);
 /* Stops reading and ends as soon as what was answered is written. */
 void http_conn_finish_reading(struct http_conn *c);
 /* Cuts the connection; its requests become gone, which their handlers hear on a later turn of the

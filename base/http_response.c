@@ -489,27 +489,40 @@ int http_stream_start(struct http_request *req, int status, const struct http_he
     return http_request_is_gone(req) ? BASE_ECLOSED : 0;
 }
 
-int http_stream_write(struct http_request *req, struct slice bytes)
+static void append_chunk(struct http_request *req, const struct slice *parts, size_t count,
+                         size_t len)
+{
+    if (!req->is_http_1_0)
+        buf_printf(&req->out, "%zx\r\n", len);
+    for (size_t i = 0; i < count; i++)
+        buf_append_slice(&req->out, parts[i]);
+    if (!req->is_http_1_0)
+        buf_append_cstr(&req->out, "\r\n");
+}
+
+int http_stream_write_parts(struct http_request *req, const struct slice *parts, size_t count)
 {
     struct http_conn *c = req->conn;
+    size_t len = 0;
     if (http_request_is_gone(req))
         return BASE_ECLOSED;
-    if (bytes.len == 0 || req->method == HTTP_HEAD)
+    for (size_t i = 0; i < count; i++)
+        len += parts[i].len;
+    if (len == 0 || req->method == HTTP_HEAD)
         return 0;
     size_t unsent = req->out.len + (c->first == req ? c->out.len + c->in_write.len : 0);
-    if (req->is_http_1_0)
-        buf_append_slice(&req->out, bytes);
-    else {
-        buf_printf(&req->out, "%zx\r\n", bytes.len);
-        buf_append_slice(&req->out, bytes);
-        buf_append_cstr(&req->out, "\r\n");
-    }
+    append_chunk(req, parts, count, len);
     if (buf_status(&req->out) || unsent > req->server->limits.stream_bytes) {
         http_conn_close(c); /* a reader that does not read */
         return BASE_ECLOSED;
     }
     http_conn_flush(c);
     return c->is_closing ? BASE_ECLOSED : 0;
+}
+
+int http_stream_write(struct http_request *req, struct slice bytes)
+{
+    return http_stream_write_parts(req, &bytes, 1);
 }
 
 void http_stream_end(struct http_request *req)

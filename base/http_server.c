@@ -47,10 +47,19 @@ static void force_close_all(struct http_server *s)
     }
 }
 
+static void accept_waiting(struct http_server *s)
+{
+    for (struct http_listener *l = s->listeners; l; l = l->next) {
+        if (l->is_waiting && !uv_is_closing((uv_handle_t *)&l->tcp))
+            l->is_waiting = !http_conn_accept(s, (uv_stream_t *)&l->tcp);
+    }
+}
+
 static void on_janitor(uv_timer_t *timer)
 {
     struct http_server *s = timer->data;
     uint64_t now = uv_now(s->loop);
+    accept_waiting(s);
     for (struct http_conn *c = s->conns, *next; c; c = next) {
         next = c->next;
         http_conn_expire(c, now);
@@ -84,7 +93,7 @@ static void on_connection(uv_stream_t *stream, int status)
     if (status < 0)
         log_warn(l->server->log, "accept failed", log_str("reason", uv_strerror(status)));
     else
-        http_conn_accept(l->server, stream);
+        l->is_waiting = !http_conn_accept(l->server, stream);
 }
 
 static void on_listener_closed(uv_handle_t *handle)

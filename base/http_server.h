@@ -103,8 +103,11 @@ void http_request_unhold(struct http_request *req);
 void http_respond(struct http_request *req, int status, const struct http_header *headers,
                   size_t header_count, struct slice body);
 /* Streaming answer: chunked to HTTP/1.1, until close to 1.0. 0, or BASE_ECLOSED when the client is
- * gone: the caller must still call http_stream_end. */
+ * gone, or was cut since memory was out or it does not read: the caller must still call
+ * http_stream_end. */
 int http_stream_start(struct http_request *req, int status, const struct http_header *headers,
                       size_t header_count);
 int http_stream_write(struct http_request *req, struct slice bytes);
+/* The same of several runs, one after the other, in one chunk. */
+int http_stream_write_parts(struct http_request *req, const struct slice *parts, size_t count);
 void http_stream_end(struct http_request *req);
