@@ -22,8 +22,7 @@
 #include "base/mem.h"
 #include "mcp/http_int.h"
 
-#define EVENT_HEAD_MAX      64
-#define EVENT_DATA          "event: message\ndata: "
+#define EVENT_ID_MAX        64
 #define KEEPALIVES_PER_TICK 500 /* so that many quiet streams do not hold up the loop */
 
 /* ---- wires: open responses ---- */
@@ -50,10 +49,15 @@ void http_wire_open(struct mcp_http *t, struct http_wire *wire, struct http_requ
     http_start_events(req);
 }
 
-void http_wire_write(struct mcp_http *t, struct http_wire *wire, struct slice bytes)
+static void touch_wire(struct mcp_http *t, struct http_wire *wire)
 {
     unlink_wire(t, wire);
     link_wire(t, wire);
+}
+
+void http_wire_write(struct mcp_http *t, struct http_wire *wire, struct slice bytes)
+{
+    touch_wire(t, wire);
     (void)http_stream_write(wire->req, bytes);
 }
 
@@ -78,48 +82,64 @@ void http_wires_tick(struct mcp_http *t)
 
 /* ---- events ---- */
 
-/* JSON text may have line breaks between its parts, which would end the field. */
-static char *put_data(char *at, struct slice json)
+static char kind_of(const struct http_stream *stream)
 {
-    memcpy(at, json.ptr, json.len);
-    for (size_t i = 0; i < json.len; i++) {
-        if (at[i] == '\n' || at[i] == '\r')
-            at[i] = ' ';
-    }
-    at[json.len] = '\n';
-    at[json.len + 1] = '\n';
-    return at + json.len + 2;
+    return stream->state == STREAM_LISTENING ? 's' : 'r';
 }
 
-/* The frame of one message. `stream` is NULL where events have no ids. */
+#define EVENT_HEAD "event: message\ndata: "
+#define EVENT_TAIL "\n\n"
+
+/* JSON text may have line breaks between its parts, which would end the field. */
+static bool has_breaks(struct slice json)
+{
+    return memchr(json.ptr, '\n', json.len) || memchr(json.ptr, '\r', json.len);
+}
+
+static void flatten(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '\n' || text[i] == '\r')
+            text[i] = ' ';
+    }
+}
+
+/* The next event of a stream, not sent or counted yet. */
 static struct http_event *event_new(const struct http_stream *stream, struct slice json)
 {
-    size_t size = sizeof(struct http_event) + EVENT_HEAD_MAX + json.len;
-    struct http_event *event = mem_alloc(size);
+    size_t room = EVENT_ID_MAX + sizeof(EVENT_HEAD EVENT_TAIL) + json.len;
+    struct http_event *event = mem_alloc(sizeof(*event) + room);
     if (!event)
         return NULL;
-    char *at = event->frame;
-    *event = (struct http_event){.size = size};
-    if (stream) {
-        event->number = stream->last_number + 1;
-        at += snprintf(at, EVENT_HEAD_MAX, "id: %c%u-%llu\n",
-                       stream->state == STREAM_LISTENING ? 's' : 'r', stream->id,
-                       (unsigned long long)event->number);
-    }
-    memcpy(at, EVENT_DATA, sizeof(EVENT_DATA) - 1);
-    at += sizeof(EVENT_DATA) - 1;
-    event->frame_len = (size_t)(put_data(at, json) - event->frame);
+    *event = (struct http_event){.size = sizeof(*event) + room, .number = stream->last_number + 1};
+    struct buf frame;
+    buf_init_fixed(&frame, event->frame, room);
+    buf_printf(&frame, "id: %c%u-%llu\n" EVENT_HEAD, kind_of(stream), stream->id,
+               (unsigned long long)event->number);
+    buf_append_slice(&frame, json);
+    flatten(frame.ptr + frame.len - json.len, json.len);
+    buf_append_cstr(&frame, EVENT_TAIL);
+    event->frame_len = frame.len;
     return event;
 }
 
 void http_wire_send(struct mcp_http *t, struct http_wire *wire, struct slice json)
 {
-    struct http_event *event = event_new(NULL, json);
-    if (event)
-        http_wire_write(t, wire, (struct slice){event->frame, event->frame_len});
-    else
-        log_warn(t->log, "no memory for a message");
-    mem_free(event);
+    struct slice parts[] = {SLICE_LIT(EVENT_HEAD), json, SLICE_LIT(EVENT_TAIL)};
+    char *copy = NULL;
+    if (has_breaks(json)) {
+        copy = mem_alloc(json.len);
+        if (!copy) {
+            log_warn(t->log, "no memory for a message");
+            return;
+        }
+        memcpy(copy, json.ptr, json.len);
+        flatten(copy, json.len);
+        parts[1].ptr = copy;
+    }
+    touch_wire(t, wire);
+    (void)http_stream_write_parts(wire->req, parts, 3);
+    mem_free(copy);
 }
 
 static void drop_oldest(struct http_stream *stream)
@@ -173,7 +193,7 @@ static bool has_priming(const struct http_session *s)
  * data for a message. */
 static void send_priming(struct http_stream *stream)
 {
-    char text[EVENT_HEAD_MAX];
+    char text[EVENT_ID_MAX];
     struct mcp_http *t = stream->session->transport;
     if (!has_priming(stream->session))
         return;
