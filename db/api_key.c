@@ -80,16 +80,21 @@ static void keys_done(struct db_call *call, int status, const struct db_result *
                       const struct error *err)
 {
     struct error own;
-    int rows = status ? 0 : db_result_rows(res);
-    struct db_api_key *keys = rows > 0 ? mem_calloc((size_t)rows, sizeof(*keys)) : NULL;
-    struct db_api_key_reply reply = {.keys = keys, .count = rows};
-    if (rows > 0 && !keys) {
-        status = error_set(&own, DB_ENOMEM, NULL, "out of memory");
-        err = &own;
+    if (status) {
+        call->fn.api_key(call->ctx, status, NULL, err);
+        return;
     }
-    for (int row = 0; row < rows && !status; row++)
+    int rows = db_result_rows(res);
+    struct db_api_key *keys = mem_calloc((size_t)rows + 1, sizeof(*keys));
+    if (!keys) {
+        error_set(&own, DB_ENOMEM, NULL, "out of memory");
+        call->fn.api_key(call->ctx, DB_ENOMEM, NULL, &own);
+        return;
+    }
+    for (int row = 0; row < rows; row++)
         decode_key(res, row, &keys[row]);
-    call->fn.api_key(call->ctx, status, status ? NULL : &reply, err);
+    struct db_api_key_reply reply = {.keys = keys, .count = rows};
+    call->fn.api_key(call->ctx, 0, &reply, NULL);
     mem_free(keys);
 }
 

@@ -183,21 +183,27 @@ static void on_keys(struct mcp_auth *a, struct slice body)
 }
 
 /* RFC 8414 section 3.3: a document that names another issuer is not this one's. */
+static int take_keys_url(struct mcp_auth *a, const cJSON *metadata, struct error *err)
+{
+    const char *issuer = json_get_string(metadata, "issuer");
+    const char *url = json_get_string(metadata, "jwks_uri");
+    if (!issuer || strcmp(issuer, a->options.issuer) != 0)
+        return error_set(err, BASE_EINVAL, "issuer", "the metadata is of another issuer");
+    if (!url)
+        return error_set(err, BASE_EINVAL, "jwks_uri", "the metadata names no jwks_uri");
+    int status = auth_check_url(url, "jwks_uri", err);
+    if (status)
+        return status;
+    a->fetch.found_url = mem_strdup(url);
+    return a->fetch.found_url ? 0 : error_set(err, BASE_ENOMEM, NULL, "out of memory");
+}
+
 static int read_metadata(struct mcp_auth *a, struct slice body, struct error *err)
 {
     cJSON *root = json_parse(body, err);
-    const char *issuer = json_get_string(root, "issuer");
-    const char *url = json_get_string(root, "jwks_uri");
-    int status = root ? 0 : err->code;
-    if (!status && (!issuer || strcmp(issuer, a->options.issuer) != 0))
-        status = error_set(err, BASE_EINVAL, "issuer", "the metadata is of another issuer");
-    if (!status)
-        status = url ? auth_check_url(url, "jwks_uri", err)
-                     : error_set(err, BASE_EINVAL, "jwks_uri", "the metadata names no jwks_uri");
-    if (!status) {
-        a->fetch.found_url = mem_strdup(url);
-        status = a->fetch.found_url ? 0 : error_set(err, BASE_ENOMEM, NULL, "out of memory");
-    }
+    if (!root)
+        return err->code;
+    int status = take_keys_url(a, root, err);
     cJSON_Delete(root);
     return status;
 }

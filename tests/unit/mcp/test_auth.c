@@ -2,6 +2,8 @@
 #include "support/mem_loop.h"
 #include "support/unit.h"
 
+#include <inttypes.h>
+
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -146,9 +148,9 @@ static char *token_of(const struct fixture *f, int key, const char *subject)
     char payload[512];
     snprintf(header, sizeof(header), "{\"alg\":\"ES256\",\"kid\":\"k%d\"}", key);
     snprintf(payload, sizeof(payload),
-             "{\"iss\":\"%s\",\"aud\":\"" RESOURCE "\",\"sub\":\"%s\",\"exp\":%lld,"
+             "{\"iss\":\"%s\",\"aud\":\"" RESOURCE "\",\"sub\":\"%s\",\"exp\":%" PRId64 ","
              "\"scope\":\"tasks:read\"}",
-             f->issuer, subject, (long long)clock_now_us() / 1000000 + 600);
+             f->issuer, subject, clock_now_us() / 1000000 + 600);
     return jose_sign(JOSE_ES256, f->keys[key], SLICE_EMPTY, header, payload);
 }
 

@@ -417,6 +417,7 @@ static void keys_that_are_not_for_our_algorithms_are_ignored(void **state)
     assert_int_equal(count_keys(f->ed, ",\"alg\":\"EdDSA\""), 0);
 }
 
+#define COORDINATE "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 static void sets_without_a_usable_key_are_refused(void **state)
 {
     static const char *const bad[] = {
@@ -430,9 +431,8 @@ static void sets_without_a_usable_key_are_refused(void **state)
         "{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AAAA\",\"e\":\"AQAB\"}]}",
         "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}]}",
         /* not on the curve */
-        "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\","
-        "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\","
-        "\"y\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}",
+        "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" COORDINATE "\",\"y\":\"" COORDINATE
+        "\"}]}",
     };
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
