@@ -211,7 +211,8 @@ void dispatch_one(struct exchange *x)
         assert(false);
         break;
     case MCP_INVALID:
-        finish_error(x->rx, m->id, !x->rx->is_stateless, m->error_code, m->error_text, 400, x->out);
+        finish_error(x->rx, m->id, !x->rx->is_stateless, m->error_code, m->error_text,
+                     m->error_code == MCP_INTERNAL_ERROR ? 500 : 400, x->out);
         break;
     }
 }

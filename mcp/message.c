@@ -88,7 +88,7 @@ void mcp_message_parse(struct mcp_message *m, struct slice text)
         return;
     }
     *m = (struct mcp_message){0};
-    refuse(m, MCP_PARSE_ERROR, err.text);
+    refuse(m, err.code == BASE_ENOMEM ? MCP_INTERNAL_ERROR : MCP_PARSE_ERROR, err.text);
 }
 
 void mcp_message_deinit(struct mcp_message *m)

@@ -30,7 +30,8 @@ struct mcp_message {
     const cJSON *meta;    /* params._meta when it is an object */
     const char *version;  /* _meta's protocolVersion: its presence makes the message stateless */
     bool has_version;     /* the member is there, of whatever type */
-    int error_code;       /* MCP_INVALID: PARSE_ERROR or INVALID_REQUEST */
+    int error_code;       /* MCP_INVALID: PARSE_ERROR, INVALID_REQUEST; out of memory:
+                           * INTERNAL_ERROR */
     char error_text[256]; /* MCP_INVALID */
 };
 
