@@ -224,41 +224,54 @@ static int refuse_start(const struct db_embedded *e, const char *why, struct err
                      *why ? why : "it says nothing", e->log_path);
 }
 
-/* Launches as often as needed; returns when there is one that is ready. */
+struct start {
+    int64_t begin_us;
+    pid_t launched;  /* 0: none yet */
+    off_t log_start; /* where the log stood then */
+    int refusals;
+};
+
+static int launch_again(struct db_embedded *e, struct start *start, struct error *err)
+{
+    if (start->launched) {
+        char why[160];
+        embedded_complaint(e, start->log_start, why, sizeof(why));
+        if (!is_left_by_forerunner(why) || clock_monotonic_us() - start->begin_us > ORPHAN_WAIT_US)
+            return refuse_start(e, why, err);
+        pause_ms(100);
+    }
+    start->log_start = embedded_log_size(e);
+    return embedded_start_server(e, &start->launched, err);
+}
+
+/* One look: launches where there is none, asks one that is ready. `is_over`: it answers. */
+static int step_start(struct db_embedded *e, struct start *start, bool *is_over, struct error *err)
+{
+    pid_t pid = 0;
+    enum embedded_phase phase = embedded_look(e, &pid);
+    if (phase == EMBEDDED_READY) {
+        int status = check_answer(e, err);
+        *is_over = !status;
+        /* One that refuses may just be dying, and is launched anew by the next look. */
+        return status && ++start->refusals == REFUSALS_MAX ? status : 0;
+    }
+    if (clock_monotonic_us() - start->begin_us > START_WAIT_US)
+        return refuse_start(e, "it took longer than a minute", err);
+    bool is_coming = start->launched && embedded_is_alive(e, start->launched);
+    return phase == EMBEDDED_DOWN && !is_coming ? launch_again(e, start, err) : 0;
+}
+
 static int start_and_wait(struct db_embedded *e, struct error *err)
 {
-    int64_t begin = clock_monotonic_us();
-    pid_t launched = 0;
-    off_t from = 0;
-    int refusals = 0;
-    for (;;) {
-        pid_t pid = 0;
-        enum embedded_phase phase = embedded_look(e, &pid);
-        if (phase == EMBEDDED_READY) {
-            int status = check_answer(e, err);
-            if (!status || ++refusals == REFUSALS_MAX)
-                return status;
-            pause_ms(20); /* it may just be dying, and is launched anew below */
-            continue;
-        }
-        int64_t waited = clock_monotonic_us() - begin;
-        if (waited > START_WAIT_US)
-            return refuse_start(e, "it took longer than a minute", err);
-        if (phase == EMBEDDED_DOWN && !(launched && embedded_is_alive(e, launched))) {
-            char why[160] = "";
-            if (launched)
-                embedded_complaint(e, from, why, sizeof(why));
-            if (launched && (!is_left_by_forerunner(why) || waited > ORPHAN_WAIT_US))
-                return refuse_start(e, why, err);
-            if (launched)
-                pause_ms(100);
-            from = embedded_log_size(e);
-            int status = embedded_start_server(e, &launched, err);
-            if (status)
-                return status;
-        }
-        pause_ms(5);
+    struct start start = {.begin_us = clock_monotonic_us()};
+    bool is_over = false;
+    int status = 0;
+    while (!status && !is_over) {
+        status = step_start(e, &start, &is_over, err);
+        if (!status && !is_over)
+            pause_ms(start.refusals ? 20 : 5);
     }
+    return status;
 }
 
 static int make_and_start(struct db_embedded *e, struct error *err)

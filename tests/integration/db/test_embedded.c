@@ -337,7 +337,7 @@ static void a_pid_file_of_a_dead_process_is_no_hindrance(void **state)
     pid_t dead = fork();
     if (dead == 0)
         _exit(0);
-    waitpid(dead, NULL, 0);
+    (void)waitpid(dead, NULL, 0);
     write_pid_file(p, dead);
     struct db_embedded *e = open_here(p);
     assert_string_equal(ask(p, e, "select 'well'"), "well");
@@ -364,7 +364,7 @@ static void a_pid_file_that_names_another_process_is_no_hindrance(void **state)
     db_embedded_close(e);
     assert_int_equal(waitpid(other, NULL, WNOHANG), 0); /* was left alone */
     kill(other, SIGKILL);
-    waitpid(other, NULL, 0);
+    (void)waitpid(other, NULL, 0);
 }
 
 /* ---- what the server gets, and who gets to it ---- */
@@ -409,10 +409,10 @@ static void another_user_of_the_machine_is_refused(void **state)
 {
     struct place *p = *state;
     const struct passwd *nobody = getpwnam("nobody");
-    if (getuid() != 0 || !nobody)
+    const uid_t uid = nobody ? nobody->pw_uid : 0; /* kept: the record is the next caller's */
+    const gid_t gid = nobody ? nobody->pw_gid : 0;
+    if (getuid() != 0 || uid == 0)
         skip();
-    const uid_t uid = nobody->pw_uid; /* kept: the record is the next caller's */
-    const gid_t gid = nobody->pw_gid;
     struct db_embedded *e = open_here(p);
     char path[300];
     int status = -1;
@@ -431,7 +431,7 @@ static void another_user_of_the_machine_is_refused(void **state)
             fprintf(stderr, "%d %s\n", (int)PQstatus(pg), PQerrorMessage(pg));
         _exit(is_refused ? 0 : 2);
     }
-    waitpid(pid, &status, 0);
+    (void)waitpid(pid, &status, 0);
     assert_int_equal(status, 0);
     db_embedded_close(e);
 }

@@ -2,7 +2,6 @@
 #include "fixture.h"
 
 static const enum db_label_kind kinds[] = {DB_CATEGORY, DB_TAG};
-#define EACH_KIND(kind) for (enum db_label_kind kind = DB_CATEGORY; (kind) <= DB_TAG; (kind)++)
 
 static const char *table_of(enum db_label_kind kind)
 {
@@ -24,8 +23,7 @@ static int64_t add_task_with(struct fixture *f, enum db_label_kind kind, int64_t
 static void a_created_label_is_listed_by_name_with_its_count(void **state)
 {
     struct fixture *f = *state;
-    EACH_KIND(kind)
-    {
+    for (enum db_label_kind kind = DB_CATEGORY; kind <= DB_TAG; kind++) {
         struct label_answer a = create_label(f, kind, f->user, "b", "#aaBB01");
         assert_outcome(a, DB_OK);
         assert_int_equal(a.reply.count, 1);
@@ -50,8 +48,7 @@ static void a_created_label_is_listed_by_name_with_its_count(void **state)
 static void a_name_is_unique_to_its_user_in_its_exact_case(void **state)
 {
     struct fixture *f = *state;
-    EACH_KIND(kind)
-    {
+    for (enum db_label_kind kind = DB_CATEGORY; kind <= DB_TAG; kind++) {
         int64_t id = add_label(f, kind, "name");
         assert_outcome(create_label(f, kind, f->user, "name", NULL), DB_NAME_TAKEN);
         assert_outcome(create_label(f, kind, f->user, "Name", NULL), DB_OK);
@@ -67,8 +64,7 @@ static void a_name_is_unique_to_its_user_in_its_exact_case(void **state)
 static void one_name_at_once_is_made_once(void **state)
 {
     struct fixture *f = *state;
-    EACH_KIND(kind)
-    {
+    for (enum db_label_kind kind = DB_CATEGORY; kind <= DB_TAG; kind++) {
         struct label_answer answers[AT_ONCE] = {0};
         int made = 0;
         for (int i = 0; i < AT_ONCE; i++) {
@@ -93,8 +89,7 @@ static void one_name_at_once_is_made_once(void **state)
 static void a_name_committed_meanwhile_is_taken(void **state)
 {
     struct fixture *f = *state;
-    EACH_KIND(kind)
-    {
+    for (enum db_label_kind kind = DB_CATEGORY; kind <= DB_TAG; kind++) {
         struct label_answer a = {.f = f};
         postgres_run(f->pg, "begin; insert into todo.%s (user_id, name) values (%lld, 'held')",
                      table_of(kind), (long long)f->user);
@@ -150,8 +145,7 @@ static void the_limit_holds_for_calls_that_meet(void **state)
 static void an_update_changes_what_it_names(void **state)
 {
     struct fixture *f = *state;
-    EACH_KIND(kind)
-    {
+    for (enum db_label_kind kind = DB_CATEGORY; kind <= DB_TAG; kind++) {
         int64_t id = create_label(f, kind, f->user, "old", "#000000").reply.labels[0].id;
         struct db_label_patch patch = {.set_name = true, .name = SLICE_LIT("new")};
         struct label_answer a = update_label(f, kind, f->user, id, &patch);
@@ -173,8 +167,7 @@ static void an_update_changes_what_it_names(void **state)
 static void deleting_leaves_the_tasks_and_tells_each_of_them(void **state)
 {
     struct fixture *f = *state;
-    EACH_KIND(kind)
-    {
+    for (enum db_label_kind kind = DB_CATEGORY; kind <= DB_TAG; kind++) {
         int64_t label = add_label(f, kind, "gone");
         int64_t first = add_task_with(f, kind, label);
         int64_t second = add_task_with(f, kind, label);
@@ -214,8 +207,7 @@ static void a_tag_event_after_a_deletion_has_the_tags_that_are_left(void **state
 static void a_label_of_another_user_is_not_found(void **state)
 {
     struct fixture *f = *state;
-    EACH_KIND(kind)
-    {
+    for (enum db_label_kind kind = DB_CATEGORY; kind <= DB_TAG; kind++) {
         int64_t id = add_label(f, kind, "mine");
         const struct db_label_patch patch = {.set_name = true, .name = SLICE_LIT("taken over")};
         assert_outcome(update_label(f, kind, f->other, id, &patch), DB_NOT_FOUND);

@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""The plans of the program's statements, and that every index earns its keep.
+
+On a database of many users and tasks no statement reads a whole table, and no list sorts more than
+its page. After each tool was called, each index has been used, or stands in WAITING; unique ones
+are there for what they forbid.
+
+TODO_MCP names the program, TODO_STATEMENTS the one that prints its SQL."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
+import todo_server  # noqa: E402
+
+# Indexes of queries that are not written yet: this test fails when one of them is used.
+WAITING = {
+    "reminders_due": "the notification worker",
+    "outbox_unpublished": "the relay",
+}
+# Statements of the command line that are meant to read all.
+WHOLE = {"api_key_list"}
+
+FILL = """
+insert into todo.users (subject) select 'filler ' || n from generate_series(1, 200) n;
+insert into todo.categories (user_id, name)
+    select u.id, 'c' || n from todo.users u, generate_series(1, 5) n;
+insert into todo.tags (user_id, name)
+    select u.id, 't' || n from todo.users u, generate_series(1, 5) n;
+insert into todo.tasks (user_id, title, timezone, priority, due_date, category_id, completed,
+                        completed_at, created_at, updated_at)
+    select c.user_id, 'task ' || n || ' ' || md5(n::text), 'UTC', n % 4,
+           case when n % 3 <> 0 then now() + make_interval(hours => n) end, c.id,
+           n % 2 = 0, case when n % 2 = 0 then now() end,
+           now() - make_interval(mins => n), now() - make_interval(mins => n % 17)
+    from todo.categories c, generate_series(1, 20) n;
+insert into todo.task_tags
+    select t.user_id, t.id, g.id from todo.tasks t join todo.tags g using (user_id)
+    where (t.id + g.id) % 4 = 0;
+insert into todo.reminders (user_id, task_id, before_minutes, remind_at)
+    select user_id, id, 10, due_date - interval '10 min' from todo.tasks where due_date is not null;
+insert into todo.idempotency_keys (user_id, key, task_id)
+    select user_id, 'k' || id, id from todo.tasks where id % 5 = 0;
+insert into todo.outbox (id, key, topic, type, data)
+    select todo.uuid_v7(), id::text, 'task-events', 'TaskCreatedEvent', '{}' from todo.tasks;
+analyze;
+"""
+
+
+def statements():
+    path = os.environ.get("TODO_STATEMENTS")
+    if not path:
+        raise SystemExit("TODO_STATEMENTS must name the program that prints the SQL")
+    out = subprocess.run([path], check=True, stdout=subprocess.PIPE, text=True).stdout
+    options = subprocess.run([path, "-o"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [line.split("\t", 1) for line in out.splitlines()], options.strip()
+
+
+def nodes(plan):
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes(child)
+
+
+def reads_tasks_uncut(plan):
+    """Whether the rows of `tasks` reach this node with no limit between."""
+    if plan["Node Type"] == "Limit":
+        return False
+    return plan.get("Relation Name") == "tasks" or any(
+        reads_tasks_uncut(child) for child in plan.get("Plans", []))
+
+
+class Plans(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.postgres = todo_server.Postgres(fsync=False)
+        cls.addClassCleanup(cls.postgres.close)
+        server = todo_server.Server(cls.postgres.url, {"TODO_USER": "someone"})
+        server.stop()  # it has made the schema
+        cls.postgres.query(FILL)
+
+    def plan(self, sql, options):
+        count = max((int(number) for number in re.findall(r"\$(\d+)", sql)), default=0)
+        nulls = f"({', '.join(['null'] * count)})" if count else ""
+        script = f"prepare p as {sql};\nexplain (format json) execute p{nulls};"
+        out = subprocess.run(["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-d",
+                              self.postgres.url, "-f", "-"], check=True, input=script,
+                             stdout=subprocess.PIPE, text=True,
+                             env={**os.environ, "PGOPTIONS": options}).stdout
+        return json.loads(out)[0]["Plan"]
+
+    def test_no_statement_reads_a_whole_table(self):
+        all_statements, options = statements()
+        self.assertGreater(len(all_statements), 80)
+        for name, sql in all_statements:
+            if name in WHOLE:
+                continue
+            with self.subTest(statement=name):
+                whole = [node["Relation Name"] for node in nodes(self.plan(sql, options))
+                         if node["Node Type"] == "Seq Scan"]
+                self.assertEqual(whole, [], name)
+
+    def test_a_list_sorts_only_what_its_limit_has_cut(self):
+        """So that a page costs what a page costs, however many tasks there are."""
+        all_statements, options = statements()
+        lists = [(name, sql) for name, sql in all_statements if name.startswith("task_list_")]
+        self.assertEqual(len(lists), 32)
+        for name, sql in lists:
+            plan = self.plan(sql, options)
+            scans = [node["Node Type"] for node in nodes(plan)
+                     if node.get("Relation Name") == "tasks"]
+            self.assertTrue(scans and set(scans) <= {"Index Scan", "Index Only Scan"}, name)
+            for node in nodes(plan):
+                if "Sort" in node["Node Type"]:
+                    self.assertFalse(reads_tasks_uncut(node), name)
+
+    def test_every_index_is_used_by_a_tool(self):
+        self.postgres.query("select pg_stat_reset()")
+        server = todo_server.Server(self.postgres.url, {"TODO_USER": "someone"})
+        client = todo_server.Client(server.port)
+        self.use_every_tool(client)
+        client.close()
+        server.stop()
+        unused = {row[0] for row in self.postgres.query(
+            "select s.indexrelname from pg_stat_user_indexes s join pg_index i using (indexrelid)"
+            " where s.schemaname = 'todo' and s.idx_scan = 0 and not i.indisunique")}
+        self.assertEqual(unused, set(WAITING))
+
+    def use_every_tool(self, client):
+        due = "2030-01-01T10:00:00Z"
+        category = client.call("create_category", name="c")["id"]
+        tag = client.call("create_tag", name="t")["id"]
+        task = client.call("add_task", title="first task", due_date=due, category_id=category,
+                           tag_ids=[tag], recurrence_rule="daily", idempotency_key="key")["id"]
+        other = client.call("add_task", title="other")["id"]
+        for sort in ("created_at", "updated_at", "due_date", "priority"):
+            client.call("list_tasks", sort_by=sort)
+        client.call("list_tasks", category_id=category)
+        client.call("list_tasks", tag_ids=[tag])
+        client.call("search_tasks", query="fir")
+        client.call("search_tasks", query="frist")
+        client.call("list_categories")
+        client.call("list_tags")
+        client.call("set_reminder", task_id=task, remind_before_minutes=5)
+        client.call("update_task", task_id=task, title="renamed")
+        client.call("add_tag_to_task", task_id=other, tag_id=tag)
+        client.call("complete_task", task_id=task)
+        client.call("delete_tag", tag_id=tag)
+        client.call("delete_category", category_id=category)
+        client.call("delete_task", task_id=task)
+
+
+if __name__ == "__main__":
+    unittest.main()
