@@ -13,6 +13,7 @@
  * is forgotten with 410 (not 404, which would end the session for its client).
  * A session belongs to the principal that opened it; for others it does not exist (404).
  * Spec: basic/transports/streamable-http of 2026-07-28; basic/transports of the others. */
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -43,12 +44,14 @@ struct mcp_http_options {
     void *auth_ctx;
     const char *const *allowed_origins; /* NULL-terminated; beside loopback origins; may be NULL */
     const char *const *allowed_hosts;   /* the same for the Host header */
-    uint32_t sessions_max;              /* 10,000: past it the longest idle one ends */
-    uint32_t session_idle_ms;           /* 30 min */
-    uint32_t keepalive_ms;              /* SSE comment line: 15 s */
-    uint32_t retry_ms;                  /* SSE retry field of resumable streams: 1 s */
-    uint32_t replay_bytes;              /* kept of a stream for resumption: 256 KiB */
-    uint32_t replay_ms;                 /* a broken stream waits so long: 60 s */
+    bool streams_answers;     /* sessions get each answer as a stream that can be resumed, so that
+                                 none is lost with its connection; else JSON where that will do */
+    uint32_t sessions_max;    /* 10,000: past it the longest idle one ends */
+    uint32_t session_idle_ms; /* 30 min */
+    uint32_t keepalive_ms;    /* SSE comment line: 15 s */
+    uint32_t retry_ms;        /* SSE retry field of resumable streams: 1 s */
+    uint32_t replay_bytes;    /* kept of a stream for resumption: 256 KiB */
+    uint32_t replay_ms;       /* a broken stream waits so long: 60 s */
 };
 typedef void (*mcp_http_closed_fn)(void *ctx);
 

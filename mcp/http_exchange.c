@@ -264,6 +264,8 @@ static void post_handshake(struct http_exchange *x, struct mcp_request_context *
     } else {
         join_session(x, s);
         rx->peer = &s->peer;
+        if (x->is_request && x->transport->options.streams_answers)
+            (void)can_stream(x); /* without memory for a stream: JSON */
         mcp_dispatch(rx, take_m, &x->out);
     }
 }

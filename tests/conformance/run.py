@@ -24,19 +24,21 @@ from todo_server import Postgres, Server, server_binary  # noqa: E402
 SUITE_SECONDS = 600
 
 # Checks that the suite makes of a server that has all it asks for, informative ones left out.
-CHECKS_KNOWN = {"2025-11-25": 83, "2026-07-28": 196}
+CHECKS_KNOWN = {"2025-11-25": 84, "2026-07-28": 196}
 # The suite's authors have put off these: it skips them whatever the server does.
 SKIPPED_KNOWN = {"tasks-status-notifications"}
 
 # What needs no fixture's tools, resources and prompts.
 PRODUCT_SCENARIOS = {
     "2025-11-25": ["server-initialize", "ping", "tools-list", "server-session-lifecycle",
-                   "server-sse-multiple-streams", "dns-rebinding-protection"],
+                   "server-sse-multiple-streams", "dns-rebinding-protection", "resources-list",
+                   "prompts-list"],
     "2026-07-28": ["server-stateless", "tools-list", "caching", "server-sse-multiple-streams",
                    "http-header-validation", "input-required-result-unsupported-methods",
-                   "dns-rebinding-protection"],
+                   "dns-rebinding-protection", "resources-list", "prompts-list",
+                   "sep-2164-resource-not-found"],
 }
-# Checks of those scenarios that need a fixture, resources or prompts all the same. One that
+# Checks of those scenarios that need a fixture all the same. One that
 # succeeds has no place here: that is a fault too.
 PRODUCT_UNTESTABLE = {
     "sep-2575-server-rejects-undeclared-capability",
@@ -45,10 +47,6 @@ PRODUCT_UNTESTABLE = {
     "sep-2575-server-no-log-without-loglevel",
     "sep-2575-server-sends-tools-list-changed-on-subscription",
     "sep-2575-server-sends-prompts-list-changed-on-subscription",
-    "sep-2549-prompts-list-caching-hints",
-    "sep-2549-resources-list-caching-hints",
-    "sep-2549-resources-templates-list-caching-hints",
-    "sep-2549-resources-read-caching-hints",
 }
 
 COUNTED = ("SUCCESS", "FAILURE", "WARNING", "SKIPPED")
