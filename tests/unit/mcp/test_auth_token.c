@@ -322,6 +322,30 @@ static void another_key_of_the_same_kind_does_not_verify(void **state)
     EVP_PKEY_free(other_ec);
 }
 
+/* The same two numbers with a zero before each: one signature must not have many spellings. */
+static void an_es256_signature_has_64_bytes(void **state)
+{
+    const struct fixture *f = *state;
+    char bytes[BASE64_DECODED_MAX(128)];
+    char longer[66] = {0};
+    size_t len;
+    struct buf changed;
+    char *token =
+        jose_sign(JOSE_ES256, f->ec, SLICE_EMPTY, "{\"alg\":\"ES256\",\"kid\":\"e\"}", CLAIMS);
+    const char *signature = strrchr(token, '.') + 1;
+    assert_int_equal(base64url_decode(slice_from_cstr(signature), bytes, &len), 0);
+    assert_int_equal(len, 64);
+    memcpy(longer + 1, bytes, 32);
+    memcpy(longer + 34, bytes + 32, 32);
+    buf_init(&changed, 8192);
+    buf_append(&changed, token, (size_t)(signature - token));
+    base64url_append(&changed, (struct slice){longer, sizeof(longer)});
+    assert_text(f, slice_from_cstr(token), MCP_AUTH_OK);
+    assert_text(f, buf_slice(&changed), MCP_AUTH_SIGNATURE_WRONG);
+    buf_deinit(&changed);
+    mem_free(token);
+}
+
 static void claims_that_do_not_hold_are_refused(void **state)
 {
     const struct fixture *f = *state;
@@ -442,6 +466,20 @@ static void sets_without_a_usable_key_are_refused(void **state)
     }
 }
 
+static void a_curve_goes_by_its_name(void **state)
+{
+    const struct fixture *f = *state;
+    struct error err = {0};
+    struct buf set;
+    buf_init(&set, 8192);
+    buf_append_cstr(&set, "{\"keys\":[");
+    jose_append_jwk(&set, f->ec, "");
+    buf_append_cstr(&set, "]}");
+    memcpy(strstr(set.ptr, "P-256"), "P-521", 5);
+    assert_null(auth_keys_parse(buf_slice(&set), &err));
+    buf_deinit(&set);
+}
+
 static void an_exponent_that_is_even_or_one_is_refused(void **state)
 {
     const struct fixture *f = *state;
@@ -491,11 +529,13 @@ int main(void)
         cmocka_unit_test(the_algorithm_must_be_one_of_ours_and_fit_the_key),
         cmocka_unit_test(a_public_key_is_no_secret),
         cmocka_unit_test(another_key_of_the_same_kind_does_not_verify),
+        cmocka_unit_test(an_es256_signature_has_64_bytes),
         cmocka_unit_test(claims_that_do_not_hold_are_refused),
         cmocka_unit_test(a_subject_has_at_most_255_bytes),
         cmocka_unit_test(a_key_id_is_shown_in_harmless_characters),
         cmocka_unit_test(keys_that_are_not_for_our_algorithms_are_ignored),
         cmocka_unit_test(sets_without_a_usable_key_are_refused),
+        cmocka_unit_test(a_curve_goes_by_its_name),
         cmocka_unit_test(an_exponent_that_is_even_or_one_is_refused),
         cmocka_unit_test(running_out_of_memory_is_no_verdict),
     };
