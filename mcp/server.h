@@ -78,6 +78,9 @@ void mcp_server_tick(struct mcp_server *s);
 /* The resource has changed: tells who subscribed to `uri`. Only subscribers of this user are told;
  * user_id 0: all. */
 void mcp_server_resource_updated(struct mcp_server *s, int64_t user_id, const char *uri);
+/* All resources whose URI begins so ("": every one) may have changed: tells who subscribed to
+ * any, of this user (0: of all). */
+void mcp_server_resources_updated(struct mcp_server *s, int64_t user_id, const char *prefix);
 /* The list of resources of this user (0: of all) has changed. */
 void mcp_server_resources_changed(struct mcp_server *s, int64_t user_id);
 

@@ -246,19 +246,49 @@ void subscribers_notify_task(struct mcp_server *s, const char *task_id, struct s
     notify_named(s, SUBSCRIPTION_TASK, task_id, 0, "notifications/tasks", members);
 }
 
+static void write_uri(struct buf *b, const char *uri)
+{
+    struct json_writer w;
+    json_writer_init(&w, b);
+    json_key_string(&w, "uri", uri);
+}
+
 void mcp_server_resource_updated(struct mcp_server *s, int64_t user_id, const char *uri)
 {
     struct buf b;
-    struct json_writer w;
     if (s->subscriptions.count == 0)
         return;
     buf_init(&b, MCP_ANSWER_BYTES_MAX);
-    json_writer_init(&w, &b);
-    json_key_string(&w, "uri", uri);
+    write_uri(&b, uri);
     if (!buf_status(&b))
         notify_named(s, SUBSCRIPTION_RESOURCE, uri, user_id, "notifications/resources/updated",
                      buf_slice(&b));
     buf_deinit(&b);
+}
+
+static void notify_updated(const struct mcp_subscription *sub)
+{
+    struct buf b;
+    buf_init(&b, MCP_ANSWER_BYTES_MAX);
+    write_uri(&b, sub->key);
+    if (!buf_status(&b))
+        notify(sub->owner, "notifications/resources/updated", buf_slice(&b));
+    buf_deinit(&b);
+}
+
+void mcp_server_resources_updated(struct mcp_server *s, int64_t user_id, const char *prefix)
+{
+    struct subscription_table *t = &s->subscriptions;
+    size_t len = strlen(prefix);
+    for (size_t i = 0; t->count > 0 && i < t->bucket_count; i++) {
+        for (t->next = t->buckets[i]; t->next;) {
+            const struct mcp_subscription *sub = t->next;
+            t->next = sub->next;
+            if (sub->kind == SUBSCRIPTION_RESOURCE && strncmp(sub->key, prefix, len) == 0 &&
+                is_of_user(sub->owner, user_id))
+                notify_updated(sub);
+        }
+    }
 }
 
 void mcp_server_resources_changed(struct mcp_server *s, int64_t user_id)

@@ -46,6 +46,18 @@ static bool has_failed(struct tool_op *op, int status, const struct db_label_rep
     return true;
 }
 
+/* A new category shows nowhere but at its own URI, a new tag nowhere; what is renamed, recolored or
+ * deleted shows in tasks. */
+static void tell_change(struct tool_op *op, const struct db_label_reply *reply)
+{
+    bool is_new = op->in.subject.label_id == 0;
+    bool is_category = op->def->kind == DB_CATEGORY;
+    if (!is_new)
+        tool_op_tell_change(op, (struct change){.is_all = true});
+    else if (is_category)
+        tool_op_tell_change(op, (struct change){.category_id = reply->labels[0].id});
+}
+
 /* Labels have no events: only a delete, which changes tasks, has something to tell the relay. */
 static void on_label(void *ctx, int status, const struct db_label_reply *reply,
                      const struct error *err)
@@ -54,6 +66,8 @@ static void on_label(void *ctx, int status, const struct db_label_reply *reply,
     struct tool_answer answer;
     if (has_failed(op, status, reply, err))
         return;
+    if (reply->changed)
+        tell_change(op, reply);
     tool_answer_begin(&answer);
     json_begin_object(&answer.w);
     render_label_members(&answer.w, &reply->labels[0], false);
@@ -91,6 +105,7 @@ static void on_delete(void *ctx, int status, const struct db_label_reply *reply,
         return;
     if (reply->tasks_affected > 0)
         tool_op_has_changed(op);
+    tell_change(op, reply);
     tool_answer_begin(&answer);
     json_begin_object(&answer.w);
     json_key_bool(&answer.w, "deleted", true);

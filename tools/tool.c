@@ -81,6 +81,8 @@ bool tool_op_has_failed(struct tool_op *op, int status, const struct error *err)
     if (status == DB_ECONSTRAINT || status == DB_EINTERNAL)
         log_error(op->tools->log, "statement refused", log_str("tool", op->def->name),
                   log_int("code", status), log_str("constraint", err ? err->field : NULL));
+    if (status == DB_EUNKNOWN && !op->def->read_only)
+        tool_op_tell_change(op, (struct change){.is_all = true});
     if (tool_error_from_status(&e, status, is_repeatable(op)))
         tool_op_fail(op, &e);
     else
@@ -92,6 +94,23 @@ void tool_op_has_changed(struct tool_op *op)
 {
     if (op->tools->on_commit)
         op->tools->on_commit(op->tools->on_commit_ctx);
+}
+
+void tool_op_tell_change(struct tool_op *op, struct change change)
+{
+    change.user_id = tool_user_id(op);
+    if (op->tools->on_change)
+        op->tools->on_change(op->tools->on_change_ctx, &change);
+}
+
+/* Which category a task left, by a move or with its deletion, nobody has said. */
+static void tell_task_change(struct tool_op *op, const struct db_task_reply *reply)
+{
+    const struct db_task *task = reply->task;
+    tool_op_tell_change(op, (struct change){.task_id = task ? task->id : op->in.subject.task_id,
+                                            .category_id = task ? task->category.id : 0,
+                                            .is_any_category = !task || (reply->updated_fields &
+                                                                         DB_FIELD_CATEGORY) != 0});
 }
 
 /* ---- the answer of all that ends in one task --------------------------------------------------
@@ -109,8 +128,10 @@ void tool_on_task(void *ctx, int status, const struct db_task_reply *reply, cons
         tool_op_fail(op, &e);
         return;
     }
-    if (reply->changed)
+    if (reply->changed) {
         tool_op_has_changed(op);
+        tell_task_change(op, reply);
+    }
     tool_answer_begin(&answer);
     json_begin_object(&answer.w);
     if (reply->task)

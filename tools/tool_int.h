@@ -11,6 +11,7 @@
 #include "db/task.h"
 #include "mcp/call.h"
 #include "tools/args_int.h"
+#include "tools/changes.h"
 #include "tools/error_int.h"
 #include "tools/tools.h"
 #include "tools/view.h"
@@ -82,6 +83,8 @@ void tool_op_fail(struct tool_op *op, const struct tool_error *e);
 void tool_call_fail_no_memory(struct mcp_call *call);
 /* After a committed change: wakes the relay. */
 void tool_op_has_changed(struct tool_op *op);
+/* After a commit that changed what resources show; the user is filled in. */
+void tool_op_tell_change(struct tool_op *op, struct change change);
 
 /* An answer in the making: write into w (and text), then end it, which ends the call. */
 struct tool_answer {

@@ -2,6 +2,7 @@
 /* tools: the 18 task tools, registered on an MCP server. One file a family.
  * Use:     fill a struct tools -> tools_register ... -> (server freed) -> tools_deinit.
  * Contract: docs/tools.md; each tool's schema stands beside its function. */
+struct change;
 struct db_pool;
 struct error;
 struct log;
@@ -16,6 +17,9 @@ struct tools {
     void (*on_commit)(void *ctx); /* after each committed write that wrote an outbox row: wakes the
                                      relay; may be NULL */
     void *on_commit_ctx;
+    /* After each commit that changed what a resource shows; may be NULL. */
+    void (*on_change)(void *ctx, const struct change *change);
+    void *on_change_ctx;
     struct tools_private *priv; /* owned by the module; NULL before tools_register */
 };
 #define TOOLS_SCOPE_READ  (1u << 0) /* tasks:read */

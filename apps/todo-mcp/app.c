@@ -13,6 +13,7 @@
 #include "db/pool.h"
 #include "db/user.h"
 #include "routes.h"
+#include "tools/changes.h"
 #include "tools/prompts.h"
 #include "tools/resources.h"
 #include "view.h"
@@ -22,10 +23,19 @@
 
 /* ---- the end ---- */
 
+static void on_changes_closed(void *ctx)
+{
+    struct app *app = ctx;
+    app->changes = NULL;
+}
+
+/* No commit can come any more. */
 static void on_pool_closed(void *ctx)
 {
     struct app *app = ctx;
     app->pool = NULL;
+    if (app->changes)
+        changes_close(app->changes, on_changes_closed, app);
 }
 
 /* The last transport has ended: nobody is left who could use the pool. */
@@ -120,6 +130,12 @@ static int find_user(struct app *app, struct error *err)
     return app->user_status;
 }
 
+static void on_change(void *ctx, const struct change *change)
+{
+    struct app *app = ctx;
+    changes_add(app->changes, change);
+}
+
 static int start_server(struct app *app, struct error *err)
 {
     struct mcp_server_info info = {
@@ -137,13 +153,21 @@ static int start_server(struct app *app, struct error *err)
     };
     if (mcp_server_new(&info, &app->log, &app->server))
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
-    app->tools =
-        (struct tools){.pool = app->pool, .log = &app->log, .timezone = app->settings->timezone};
+    app->tools = (struct tools){.pool = app->pool,
+                                .log = &app->log,
+                                .timezone = app->settings->timezone,
+                                .on_change = on_change,
+                                .on_change_ctx = app};
     int status = tools_register(&app->tools, app->server, err);
     if (!status)
         status = resources_register(&app->tools, app->server, err);
     if (!status)
         status = prompts_register(&app->tools, app->server, err);
+    if (!status)
+        status = changes_open(&app->loop, app->server,
+                              app->embedded ? db_embedded_conninfo(app->embedded)
+                                            : app->settings->database_url,
+                              &app->log, &app->changes, err);
     return status;
 }
 

@@ -14,6 +14,7 @@
 #include "settings.h"
 #include "tools/tools.h"
 
+struct changes;
 struct db_embedded;
 struct db_pool;
 struct error;
@@ -26,6 +27,7 @@ struct app {
     struct db_pool *pool;
     struct mcp_server *server;
     struct tools tools;
+    struct changes *changes;
     struct mcp_identity identity; /* of every caller while there is no authentication */
     struct auth auth;
     bool has_auth; /* auth is open */

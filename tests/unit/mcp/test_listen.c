@@ -143,6 +143,32 @@ static void a_stream_may_end_while_it_is_told(void **state)
     harness_deinit(&h);
 }
 
+static void all_that_begins_so_is_told_of(void **state)
+{
+    struct harness h;
+    struct request r[2];
+    (void)state;
+    start(&h, NULL);
+    listen_to(&h, &r[0], 1, "{\"resourceSubscriptions\":[\"thing://1\",\"thing://12\"]}");
+    listen_to(&h, &r[1], 2, "{\"resourceSubscriptions\":[\"thing://1\"]}");
+    mcp_server_resources_updated(h.server, 1, "thing://12");
+    assert_int_equal(r[0].sent_count, 2);
+    assert_has(r[0].sent[1], "\"uri\":\"thing://12\"");
+    mcp_server_resources_updated(h.server, 2, ""); /* another user */
+    assert_int_equal(r[0].sent_count + r[1].sent_count, 3);
+    r[1].out.send = on_broken_send;
+    mcp_server_resources_updated(h.server, 0, "");
+    assert_int_equal(r[0].sent_count, 4);
+    assert_true(r[1].is_finished);
+    mcp_server_resources_updated(h.server, 1, "thing:");
+    assert_int_equal(r[0].sent_count, 6);
+    mcp_server_stop(h.server);
+    mcp_server_resources_updated(h.server, 1, "");
+    for (int i = 0; i < 2; i++)
+        request_deinit(&r[i]);
+    harness_deinit(&h);
+}
+
 static void send_ok(struct harness *h, const char *method, const char *params)
 {
     struct request r;
@@ -240,6 +266,7 @@ int main(void)
         cmocka_unit_test(a_stream_hears_what_it_asked_for_and_nothing_else),
         cmocka_unit_test(bad_filters_and_too_many_streams_are_refused),
         cmocka_unit_test(a_stream_may_end_while_it_is_told),
+        cmocka_unit_test(all_that_begins_so_is_told_of),
         cmocka_unit_test(handshake_peers_subscribe_and_unsubscribe),
         cmocka_unit_test(progress_and_logs_go_to_who_asked_for_them),
         cmocka_unit_test(a_removed_tool_ends_its_calls_in_peace),

@@ -1,0 +1,42 @@
+#pragma once
+/* tools/changes: who subscribed to a resource is told when it changes, whichever process changed
+ * it.
+ *
+ *   a commit -> changes_add -> (the loop's next turn) -> subscribers here
+ *                                                     -> NOTIFY -> other processes -> theirs
+ *
+ * Changes are gathered: a round goes out at most every CHANGES_ROUND_MS, and names each resource
+ * once. It is no part of the write's transaction (db/listen says why): nothing that is acknowledged
+ * waits for it, and a process that is killed in that moment takes its last round along.
+ * Use:     changes_open -> changes_add ... -> changes_close (async) -> closed callback.
+ * Thread:  loop thread only.  */
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/slice.h"
+
+struct changes;
+struct error;
+struct log;
+struct mcp_server;
+
+#define CHANGES_ROUND_MS 100
+#define CHANGES_CHANNEL  "todo_changes"
+
+/* What one commit changed. */
+struct change {
+    int64_t user_id;
+    int64_t task_id;      /* 0: no one task; else the lists have changed too */
+    int64_t category_id;  /* 0: none */
+    bool is_any_category; /* a task left a category that is not known here */
+    bool is_all;          /* anything of the user */
+};
+
+/* `server` may be NULL: a process without subscribers, which only tells others. 0, or DB_ENOMEM. */
+__attribute__((warn_unused_result)) int changes_open(uv_loop_t *loop, struct mcp_server *server,
+                                                     const char *conninfo, const struct log *log,
+                                                     struct changes **out, struct error *err);
+void changes_add(struct changes *c, const struct change *change);
+/* Tells other processes what is left (at most a second), then `closed`. */
+void changes_close(struct changes *c, void (*closed)(void *ctx), void *ctx);
