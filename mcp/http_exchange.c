@@ -179,7 +179,7 @@ static bool check_headers(const struct mcp_request_context *rx, const struct mcp
                  "Header mismatch: " HTTP_VERSION_HEADER " differs from the body");
     } else if (m->kind != MCP_REQUEST || !m->version ||
                !mcp_revision_parse(m->version, &revision) ||
-               http_check_mirrored(rx->server, x->req, m, text, sizeof(text))) {
+               http_check_mirrored(rx, x->req, m, text, sizeof(text))) {
         return true;
     }
     finish_error(rx, m->id, false, MCP_HEADER_MISMATCH, text, 400, &x->out);

@@ -186,5 +186,5 @@ bool http_is_json(const struct http_request *req);
 
 /* http_mirror.c */
 /* The mirrored headers of 2026-07-28 against the request; `text` says what differs. */
-bool http_check_mirrored(const struct mcp_server *server, struct http_request *req,
+bool http_check_mirrored(const struct mcp_request_context *rx, struct http_request *req,
                          const struct mcp_message *m, char *text, size_t size);

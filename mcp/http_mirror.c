@@ -159,7 +159,7 @@ static const char *name_member(const char *method)
 }
 
 /* NULL, or the fault and the header that has it. */
-static const char *find_fault(const struct mcp_server *server, struct http_request *req,
+static const char *find_fault(const struct mcp_request_context *rx, struct http_request *req,
                               const struct mcp_message *m, const char **header)
 {
     *header = "Mcp-Method";
@@ -173,7 +173,7 @@ static const char *find_fault(const struct mcp_server *server, struct http_reque
     if (fault || !name || strcmp(m->method, "tools/call") != 0)
         return fault;
     size_t count;
-    const struct mcp_header_param *params = mcp_tool_header_params(server, name, &count);
+    const struct mcp_header_param *params = mcp_tool_header_params(rx, name, &count);
     for (size_t i = 0; i < count && !fault; i++) {
         *header = params[i].header;
         fault = check_param(req, &params[i], json_get(m->params, "arguments"));
@@ -181,11 +181,11 @@ static const char *find_fault(const struct mcp_server *server, struct http_reque
     return fault;
 }
 
-bool http_check_mirrored(const struct mcp_server *server, struct http_request *req,
+bool http_check_mirrored(const struct mcp_request_context *rx, struct http_request *req,
                          const struct mcp_message *m, char *text, size_t size)
 {
     const char *header;
-    const char *fault = find_fault(server, req, m, &header);
+    const char *fault = find_fault(rx, req, m, &header);
     if (!fault)
         return true;
     snprintf(text, size, "Header mismatch: %s %s", header, fault);

@@ -123,6 +123,7 @@ struct mcp_header_param {
     const char *header;      /* "Mcp-Param-Region" */
     const char *const *path; /* the properties' names from the root down; ends with NULL */
 };
-/* NULL and *count 0 when the tool has none or is unknown. Borrowed. */
-const struct mcp_header_param *mcp_tool_header_params(const struct mcp_server *s, const char *tool,
-                                                      size_t *count);
+/* NULL and *count 0 when the tool has none, or is unknown to or hidden from this caller. Borrowed.
+ */
+const struct mcp_header_param *mcp_tool_header_params(const struct mcp_request_context *rx,
+                                                      const char *tool, size_t *count);

@@ -138,21 +138,23 @@ void mcp_server_remove_tool(struct mcp_server *s, const char *name)
     subscribers_notify_list(s, SUBSCRIBE_TOOLS, 0);
 }
 
-const struct mcp_header_param *mcp_tool_header_params(const struct mcp_server *s, const char *tool,
-                                                      size_t *count)
-{
-    const struct tool_entry *entry = (const struct tool_entry *)catalog_find(&s->tools, tool);
-    *count = entry ? entry->headers.count : 0;
-    return entry ? entry->headers.list : NULL;
-}
-
 /* ---- tools/call ---- */
 
-static bool is_hidden(const struct exchange *x, const struct tool_entry *entry)
+static bool is_hidden(const struct mcp_request_context *rx, const struct tool_entry *entry)
 {
-    const struct mcp_server_info *info = &x->rx->server->info;
+    const struct mcp_server_info *info = &rx->server->info;
     return info->is_tool_visible &&
-           !info->is_tool_visible(info->ctx, x->rx->identity, entry->base.key);
+           !info->is_tool_visible(info->ctx, rx->identity, entry->base.key);
+}
+
+const struct mcp_header_param *mcp_tool_header_params(const struct mcp_request_context *rx,
+                                                      const char *tool, size_t *count)
+{
+    const struct tool_entry *entry =
+        (const struct tool_entry *)catalog_find(&rx->server->tools, tool);
+    bool is_there = entry && !is_hidden(rx, entry);
+    *count = is_there ? entry->headers.count : 0;
+    return is_there ? entry->headers.list : NULL;
 }
 
 /* NULL when the call may start, else why not. */
@@ -164,7 +166,7 @@ static const char *refusal(const struct exchange *x, const struct tool_entry **e
     if (!name)
         return "params.name must be the name of a tool";
     *entry = (const struct tool_entry *)catalog_find(&x->rx->server->tools, name);
-    if (!*entry || is_hidden(x, *entry)) {
+    if (!*entry || is_hidden(x->rx, *entry)) {
         snprintf(text, size, "unknown tool \"%.64s\"; tools/list names them all", name);
         return text;
     }

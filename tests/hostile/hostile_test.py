@@ -414,6 +414,87 @@ def add_table_tests():
         add(f"text {n:02d} comes back as it went in", test_text)
 
 
+class HandshakeTest(ServerCase):
+    """The same tables in the other lifecycle: a session of 2025-11-25."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.session = cls.open_session()
+
+    @classmethod
+    def open_session(cls):
+        body = json.dumps({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": {"name": "hostile", "version": "1"}}}).encode()
+        answer = exchange(cls.server.port, post(body, drop=("MCP-Protocol-Version", "Mcp-Method")))
+        return split_answer(answer)[1]["mcp-session-id"]
+
+    def send(self, body, session=None):
+        """(status, text) of the body in the session, without what makes a message stateless."""
+        body = body.replace(json.dumps(META).encode(), b"{}")
+        answer = exchange(self.server.port, post(
+            body, drop=("Mcp-Method", "Mcp-Name"), MCP_Protocol_Version="2025-11-25",
+            Mcp_Session_Id=session or self.session))
+        status, _, text = split_answer(answer)
+        return status, text
+
+    def test_bodies_that_are_no_messages(self):
+        for name, (body, status, code) in BODIES.items():
+            with self.subTest(name=name):
+                got, text = self.send(body)
+                answer = json.loads(text)
+                self.assertEqual(answer["jsonrpc"], "2.0")
+                if code in (PARSE, INVALID_REQUEST):
+                    self.assertEqual((got, answer["error"]["code"]), (status, code), answer)
+                if "error" in answer:
+                    self.assert_no_leak(answer["error"]["message"])
+        self.assert_alive()
+
+    def test_calls_that_are_refused(self):
+        for tool, arguments, code, field in REFUSED:
+            with self.subTest(tool=tool, arguments=str(arguments)[:60]):
+                status, text = self.send(call(tool, **arguments))
+                result = json.loads(text)["result"]
+                self.assertEqual((status, result["isError"]), (200, True))
+                self.assertEqual(result["structuredContent"]["code"], code, result)
+                if field:
+                    self.assertEqual(result["structuredContent"].get("field"), field, result)
+        self.assert_alive()
+
+    def test_requests_before_initialize_and_in_no_session(self):
+        status, text = self.send(rpc(), session="0" * 32)
+        self.assertEqual((status, json.loads(text)["error"]["code"]), (404, -32001))
+        answer = exchange(self.server.port, post(
+            rpc().replace(json.dumps(META).encode(), b"{}"),
+            drop=("Mcp-Method", "MCP-Protocol-Version")))
+        self.assertEqual(split_answer(answer)[0], 400)
+        self.assert_alive()
+
+    def test_initialize_twice(self):
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {}}}).encode()
+        self.assertEqual(self.send(body)[0], 400)
+
+    def test_cancelling_the_unknown_the_finished_and_the_foreign(self):
+        other = self.open_session()
+        self.send(call("list_tasks"), session=other)
+        for request_id in (1, 99, "x", None, {}, [1], -1, 1.5):
+            with self.subTest(request_id=request_id):
+                body = json.dumps({"jsonrpc": "2.0", "method": "notifications/cancelled",
+                                   "params": {"requestId": request_id}}).encode()
+                self.assertEqual(self.send(body), (202, b""))
+        self.assert_alive()
+
+    def test_answers_to_questions_that_nobody_asked(self):
+        for body in (b'{"jsonrpc":"2.0","id":1,"result":{}}',
+                     b'{"jsonrpc":"2.0","id":"x","result":{}}',
+                     b'{"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"no"}}'):
+            with self.subTest(body=body):
+                self.assertEqual(self.send(body), (202, b""))
+        self.assert_alive()
+
+
 class ConnectionTest(ServerCase):
     """Clients that misbehave in time."""
 

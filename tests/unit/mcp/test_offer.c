@@ -292,9 +292,12 @@ static void annotated_arguments_are_told_to_the_transport(void **state)
 {
     struct harness h;
     size_t count;
+    struct mcp_identity other = {.user_id = 2, .subject = "bob"};
     (void)state;
     start(&h);
-    struct mcp_tool tool = {.name = "sql",
+    struct mcp_request_context rx = {.server = h.server, .identity = &h.identity};
+    mcp_server_remove_tool(h.server, "tool3");
+    struct mcp_tool tool = {.name = "tool3", /* hidden from all but the first user */
                             .description = "d",
                             .input_schema =
                                 "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"object\","
@@ -302,13 +305,16 @@ static void annotated_arguments_are_told_to_the_transport(void **state)
                                 "\"Region\"}}}}}",
                             .call = say_ok};
     assert_int_equal(mcp_server_add_tool(h.server, &tool, NULL), 0);
-    const struct mcp_header_param *list = mcp_tool_header_params(h.server, "sql", &count);
+    const struct mcp_header_param *list = mcp_tool_header_params(&rx, "tool3", &count);
     assert_int_equal(count, 1);
     assert_string_equal(list->header, "Mcp-Param-Region");
     assert_string_equal(list->path[0], "a");
     assert_string_equal(list->path[1], "region");
     assert_null(list->path[2]);
-    assert_null(mcp_tool_header_params(h.server, "none", &count));
+    assert_null(mcp_tool_header_params(&rx, "none", &count));
+    rx.identity = &other;
+    assert_null(mcp_tool_header_params(&rx, "tool3", &count));
+    assert_int_equal(count, 0);
     harness_deinit(&h);
 }
 
