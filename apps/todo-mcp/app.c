@@ -38,14 +38,32 @@ static void on_pool_closed(void *ctx)
         changes_close(app->changes, on_changes_closed, app);
 }
 
+static const int stop_signals[2] = {SIGTERM, SIGINT};
+
+/* What is left is the end itself, which an impatient second signal must not cut short: libuv gives
+ * a signal its default back when the handle closes, so it is ignored from here on. */
+static void close_signals(struct app *app)
+{
+    sigset_t both;
+    sigset_t before;
+    sigemptyset(&both);
+    for (size_t i = 0; i < 2; i++)
+        sigaddset(&both, stop_signals[i]);
+    pthread_sigmask(SIG_BLOCK, &both, &before);
+    for (size_t i = 0; i < 2; i++) {
+        uv_close((uv_handle_t *)&app->signals[i], NULL);
+        signal(stop_signals[i], SIG_IGN);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 /* The last transport has ended: nobody is left who could use the pool. */
 static void transport_ended(struct app *app)
 {
     if (--app->open_transports > 0)
         return;
     db_pool_close(app->pool, app->settings->drain_ms, on_pool_closed, app);
-    for (size_t i = 0; i < 2; i++)
-        uv_close((uv_handle_t *)&app->signals[i], NULL);
+    close_signals(app);
 }
 
 static void on_transport_closed(void *ctx)
@@ -91,13 +109,12 @@ static void on_stdio_ended(void *ctx)
 
 static int start_signals(struct app *app)
 {
-    static const int numbers[2] = {SIGTERM, SIGINT};
     int status = 0;
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < 2 && !status; i++) {
         uv_signal_init(&app->loop, &app->signals[i]);
         app->signals[i].data = app;
-        status = uv_signal_start(&app->signals[i], on_signal, numbers[i]);
+        status = uv_signal_start(&app->signals[i], on_signal, stop_signals[i]);
     }
     return status;
 }
@@ -261,8 +278,7 @@ static void app_abandon(struct app *app)
     if (app->pool)
         transport_ended(app);
     else
-        for (size_t i = 0; i < 2; i++)
-            uv_close((uv_handle_t *)&app->signals[i], NULL);
+        close_signals(app);
 }
 
 static void app_free(struct app *app)

@@ -125,6 +125,15 @@ class EmbeddedTest(unittest.TestCase):
             self.assertEqual(self.postmasters(), [])
         self.check_restart(end)
 
+    def test_impatient_signals_do_not_cut_the_end_short(self):
+        server = self.serve()
+        Client(server.port).call("add_task", title="kept")
+        while server.is_running():
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.001)
+        server.stop()
+        self.assertEqual(self.postmasters(), [])
+
     def test_kill_of_the_program_keeps_the_data(self):
         self.check_restart(lambda server: server.kill())
 
