@@ -37,9 +37,15 @@ enum {
     " select v.outcome, v.outcome = 0, 0::bigint, l.id, l.name, l.color, l.created_at, 0::bigint"  \
     " from v left join l on true"
 
-#define LIST(table, task_count)                                                                    \
+#define SHOW(table, task_count)                                                                    \
     "select 0, false, 0::bigint, l.id, l.name, l.color, l.created_at, " task_count                 \
-    " from todo." table " l where l.user_id = $1::bigint order by l.name"
+    " from todo." table " l where l.user_id = $1::bigint"
+#define LIST(table, task_count) SHOW(table, task_count) " order by l.name"
+#define GET(table, task_count)  SHOW(table, task_count) " and l.id = $2::bigint"
+#define CATEGORY_TASKS                                                                             \
+    "(select count(*) from todo.tasks t where t.user_id = $1 and t.category_id = l.id)"
+#define TAG_TASKS                                                                                  \
+    "(select count(*) from todo.task_tags x where x.user_id = $1 and x.tag_id = l.id)"
 
 #define UPDATE(table)                                                                              \
     "with old as materialized (select l.id, l.name, l.color, l.created_at from todo." table " l"   \
@@ -94,8 +100,9 @@ const struct db_stmt label_stmts[2][LABEL_STMTS] = {
         [LABEL_CREATE] = {.name = "category_create", .param_count = 3, .is_write = true,
             .sql = CREATE("categories", "category_count", DB_CATEGORIES_MAX)},
         [LABEL_LIST] = {.name = "category_list", .param_count = 1,
-            .sql = LIST("categories", "(select count(*) from todo.tasks t"
-                                      " where t.user_id = $1 and t.category_id = l.id)")},
+            .sql = LIST("categories", CATEGORY_TASKS)},
+        [LABEL_GET] = {.name = "category_get", .param_count = 2,
+            .sql = GET("categories", CATEGORY_TASKS)},
         [LABEL_UPDATE] = {.name = "category_update", .param_count = 6, .is_write = true,
             .sql = UPDATE("categories")},
         [LABEL_DELETE] = {.name = "category_delete", .param_count = 3, .is_write = true,
@@ -106,8 +113,8 @@ const struct db_stmt label_stmts[2][LABEL_STMTS] = {
         [LABEL_CREATE] = {.name = "tag_create", .param_count = 3, .is_write = true,
             .sql = CREATE("tags", "tag_count", DB_TAGS_MAX)},
         [LABEL_LIST] = {.name = "tag_list", .param_count = 1,
-            .sql = LIST("tags", "(select count(*) from todo.task_tags x"
-                                " where x.user_id = $1 and x.tag_id = l.id)")},
+            .sql = LIST("tags", TAG_TASKS)},
+        [LABEL_GET] = {.name = "tag_get", .param_count = 2, .sql = GET("tags", TAG_TASKS)},
         [LABEL_UPDATE] = {.name = "tag_update", .param_count = 6, .is_write = true,
             .sql = UPDATE("tags")},
         [LABEL_DELETE] = {.name = "tag_delete", .param_count = 3, .is_write = true,
@@ -193,6 +200,20 @@ int db_label_list(struct db_pool *p, enum db_label_kind kind, int64_t user_id, d
     params_int(&args, user_id);
     struct db_call call = {.pool = p,
                            .stmt = &label_stmts[kind][LABEL_LIST],
+                           .done = label_list_done,
+                           .fn.label = fn,
+                           .ctx = ctx};
+    return call_submit(&call, &args, id, err);
+}
+
+int db_label_get(struct db_pool *p, enum db_label_kind kind, int64_t user_id, int64_t label_id,
+                 db_label_fn fn, void *ctx, db_op_id *id, struct error *err)
+{
+    struct db_args args = {0};
+    params_int(&args, user_id);
+    params_int(&args, label_id);
+    struct db_call call = {.pool = p,
+                           .stmt = &label_stmts[kind][LABEL_GET],
                            .done = label_list_done,
                            .fn.label = fn,
                            .ctx = ctx};

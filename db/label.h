@@ -9,7 +9,7 @@ enum db_label_kind { DB_CATEGORY, DB_TAG };
 
 struct db_label_reply {
     enum db_outcome outcome;
-    const struct db_label *labels; /* one for create and update; all by name for list */
+    const struct db_label *labels; /* one for create and update; all by name for list and get */
     int count;
     bool changed;
     int64_t tasks_affected; /* delete */
@@ -22,6 +22,9 @@ int db_label_create(struct db_pool *p, enum db_label_kind kind, int64_t user_id,
                     struct slice color, db_label_fn fn, void *ctx, db_op_id *id, struct error *err);
 int db_label_list(struct db_pool *p, enum db_label_kind kind, int64_t user_id, db_label_fn fn,
                   void *ctx, db_op_id *id, struct error *err);
+/* As the list, with the one or none. */
+int db_label_get(struct db_pool *p, enum db_label_kind kind, int64_t user_id, int64_t label_id,
+                 db_label_fn fn, void *ctx, db_op_id *id, struct error *err);
 struct db_label_patch {
     bool set_name, set_color;
     struct slice name, color; /* empty colour removes */

@@ -1,6 +1,10 @@
 /* tools/labels.c: categories and tags: the same four tools for each. */
+#include "base/error.h"
 #include "tools/render_int.h"
 #include "tools/tool_int.h"
+
+#define ASK_FROM_TASKS     10
+#define QUESTION_MAX_BYTES ((size_t)8192)
 
 static const struct {
     const char *id_field, *list_field;
@@ -170,11 +174,91 @@ static int update_start(struct tool_op *op, struct error *err)
                            op->in.subject.label_id, &op->in.u.label, on_label, op, &op->db_id, err);
 }
 
-static int delete_start(struct tool_op *op, struct error *err)
+static int delete_now(struct tool_op *op, struct error *err)
 {
     return db_label_delete(op->tools->pool, op->def->kind, tool_user_id(op),
                            op->in.subject.label_id, tool_traceparent(op), on_delete, op, &op->db_id,
                            err);
+}
+
+/* ---- asking first ---------------------------------------------------------------------------
+ * A deletion that many tasks would feel asks the person, where the client can:
+ *   count -> few: delete
+ *         -> many: ask -> (runs again from the start) -> count -> accepted: delete
+ *                                                              -> declined: nothing changes */
+
+static void refuse_declined(struct tool_op *op, const struct db_label *label)
+{
+    struct tool_error e;
+    tool_error_set(&e, TOOL_FORBIDDEN, kinds[op->def->kind].id_field, NULL,
+                   "the user was asked and did not agree to delete \"%.*s\"; nothing was changed; "
+                   "do not call again unless the user wants it",
+                   (int)label->name.len, label->name.ptr);
+    tool_op_fail(op, &e);
+}
+
+static bool is_agreed(const cJSON *answer)
+{
+    const char *action = json_get_string(answer, "action");
+    return action && strcmp(action, "accept") == 0 &&
+           cJSON_IsTrue(json_get(json_get(answer, "content"), "confirm"));
+}
+
+static void write_question(struct buf *b, const struct tool_op *op, const struct db_label *label)
+{
+    struct json_writer w;
+    const char *noun = op->def->kind == DB_CATEGORY ? "category" : "tag";
+    const char *message =
+        arena_printf(mcp_call_arena(op->call),
+                     "Delete the %s \"%.*s\"? %lld tasks have it. They stay, without it.", noun,
+                     (int)label->name.len, label->name.ptr, (long long)label->task_count);
+    json_writer_init(&w, b);
+    json_begin_object(&w);
+    json_key_string(&w, "message", message ? message : "Delete it?");
+    json_key(&w, "requestedSchema");
+    json_raw(&w, SLICE_LIT("{\"type\":\"object\",\"properties\":{\"confirm\":{\"type\":"
+                           "\"boolean\",\"title\":\"Delete it\",\"default\":false}},"
+                           "\"required\":[\"confirm\"]}"));
+    json_end_object(&w);
+}
+
+/* True when the person agreed; else the call waits, or has ended. */
+static bool ask(struct tool_op *op, const struct db_label *label)
+{
+    struct buf question;
+    buf_init(&question, QUESTION_MAX_BYTES);
+    write_question(&question, op, label);
+    const cJSON *answer =
+        mcp_call_ask(op->call, "confirm", "elicitation/create", buf_slice(&question));
+    bool is_good = answer && is_agreed(answer);
+    buf_deinit(&question);
+    if (!answer)
+        mcp_call_wait(op->call);
+    else if (!is_good)
+        refuse_declined(op, label);
+    return is_good;
+}
+
+static void on_counted(void *ctx, int status, const struct db_label_reply *reply,
+                       const struct error *err)
+{
+    struct tool_op *op = ctx;
+    struct error why = {0};
+    if (has_failed(op, status, reply, err))
+        return;
+    if (reply->count > 0 && reply->labels[0].task_count >= ASK_FROM_TASKS &&
+        !ask(op, &reply->labels[0]))
+        return;
+    status = delete_now(op, &why);
+    (void)tool_op_has_failed(op, status, &why);
+}
+
+static int delete_start(struct tool_op *op, struct error *err)
+{
+    if (!(mcp_call_client_capabilities(op->call) & MCP_CAN_ELICIT))
+        return delete_now(op, err);
+    return db_label_get(op->tools->pool, op->def->kind, tool_user_id(op), op->in.subject.label_id,
+                        on_counted, op, &op->db_id, err);
 }
 
 const struct tool_def label_tools[] = {

@@ -272,6 +272,11 @@ struct label_answer list_labels(struct fixture *f, enum db_label_kind kind, int6
     WAIT_FOR(label_answer, db_label_list(f->pool, kind, user, on_label, &a, NULL, NULL));
 }
 
+struct label_answer get_label(struct fixture *f, enum db_label_kind kind, int64_t user, int64_t id)
+{
+    WAIT_FOR(label_answer, db_label_get(f->pool, kind, user, id, on_label, &a, NULL, NULL));
+}
+
 struct label_answer update_label(struct fixture *f, enum db_label_kind kind, int64_t user,
                                  int64_t id, const struct db_label_patch *patch)
 {

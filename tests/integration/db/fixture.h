@@ -88,6 +88,7 @@ struct label_answer create_label(struct fixture *f, enum db_label_kind kind, int
 /* One with this name that must come out well; its id. */
 int64_t add_label(struct fixture *f, enum db_label_kind kind, const char *name);
 struct label_answer list_labels(struct fixture *f, enum db_label_kind kind, int64_t user);
+struct label_answer get_label(struct fixture *f, enum db_label_kind kind, int64_t user, int64_t id);
 struct label_answer update_label(struct fixture *f, enum db_label_kind kind, int64_t user,
                                  int64_t id, const struct db_label_patch *patch);
 struct label_answer delete_label(struct fixture *f, enum db_label_kind kind, int64_t user,

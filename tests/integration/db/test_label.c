@@ -45,6 +45,22 @@ static void a_created_label_is_listed_by_name_with_its_count(void **state)
     }
 }
 
+static void one_label_is_got_with_its_count(void **state)
+{
+    struct fixture *f = *state;
+    for (enum db_label_kind kind = DB_CATEGORY; kind <= DB_TAG; kind++) {
+        int64_t id = add_label(f, kind, "one");
+        add_label(f, kind, "another");
+        add_task_with(f, kind, id);
+        struct label_answer a = get_label(f, kind, f->user, id);
+        assert_int_equal(a.reply.count, 1);
+        assert_int_equal(a.reply.labels[0].id, id);
+        assert_int_equal(a.reply.labels[0].task_count, 1);
+        assert_int_equal(get_label(f, kind, f->other, id).reply.count, 0);
+        assert_int_equal(get_label(f, kind, f->user, id + 1000).reply.count, 0);
+    }
+}
+
 static void a_name_is_unique_to_its_user_in_its_exact_case(void **state)
 {
     struct fixture *f = *state;
@@ -316,6 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         db_test(a_created_label_is_listed_by_name_with_its_count),
+        db_test(one_label_is_got_with_its_count),
         db_test(a_name_is_unique_to_its_user_in_its_exact_case),
         db_test(one_name_at_once_is_made_once),
         db_test(a_name_committed_meanwhile_is_taken),

@@ -84,6 +84,28 @@ void mcp_call_error(struct mcp_call *call, enum mcp_error_code code, const char 
     end(call, FAKE_ERROR, SLICE_EMPTY, slice_from_cstr(message));
 }
 
+uint32_t mcp_call_client_capabilities(const struct mcp_call *call)
+{
+    return call->capabilities;
+}
+
+const cJSON *mcp_call_ask(struct mcp_call *call, const char *key, const char *method,
+                          struct slice params)
+{
+    assert_string_equal(key, "confirm");
+    assert_string_equal(method, "elicitation/create");
+    snprintf(call->question, sizeof(call->question), "%.*s", (int)params.len, params.ptr);
+    if (call->given && !call->given_answer)
+        call->given_answer = cJSON_Parse(call->given);
+    return call->given_answer;
+}
+
+void mcp_call_wait(struct mcp_call *call)
+{
+    assert_int_equal(call->end, FAKE_OPEN);
+    call->is_waiting = true;
+}
+
 /* ---- the database --------------------------------------------------------------------------- */
 
 static int start(struct db_pool *p, enum fake_op op, int64_t user_id, void *ctx, db_op_id *id)
@@ -210,6 +232,16 @@ int db_label_list(struct db_pool *p, enum db_label_kind kind, int64_t user_id, d
     return start(p, FAKE_LABEL_LIST, user_id, ctx, id);
 }
 
+int db_label_get(struct db_pool *p, enum db_label_kind kind, int64_t user_id, int64_t label_id,
+                 db_label_fn fn, void *ctx, db_op_id *id, struct error *err)
+{
+    (void)err;
+    p->kind = kind;
+    p->label_id = label_id;
+    p->on_label = fn;
+    return start(p, FAKE_LABEL_GET, user_id, ctx, id);
+}
+
 int db_label_update(struct db_pool *p, enum db_label_kind kind, int64_t user_id, int64_t label_id,
                     const struct db_label_patch *patch, db_label_fn fn, void *ctx, db_op_id *id,
                     struct error *err)
@@ -261,9 +293,12 @@ static void call_free(struct mcp_call *call)
 {
     cJSON_Delete(call->args);
     cJSON_Delete(call->answer);
+    cJSON_Delete(call->given_answer);
     arena_deinit(&call->arena);
     call->end = FAKE_OPEN;
-    call->args = call->answer = NULL;
+    call->args = call->answer = call->given_answer = NULL;
+    call->question[0] = '\0';
+    call->is_waiting = false;
     call->structured = call->text = NULL;
     call->on_cancel = NULL;
 }

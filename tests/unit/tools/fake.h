@@ -27,6 +27,7 @@ enum fake_op {
     FAKE_REMINDER,
     FAKE_LABEL_CREATE,
     FAKE_LABEL_LIST,
+    FAKE_LABEL_GET,
     FAKE_LABEL_UPDATE,
     FAKE_LABEL_DELETE,
 };
@@ -64,6 +65,11 @@ struct mcp_call {
     enum fake_end end;
     char *structured, *text; /* NUL-terminated; NULL when empty */
     cJSON *answer;           /* structured, parsed */
+    uint32_t capabilities;   /* of the client; kept over calls */
+    const char *given;       /* the client's answer to a question, as JSON; kept over calls */
+    cJSON *given_answer;
+    char question[1024]; /* that was put */
+    bool is_waiting;
     mcp_cancel_fn on_cancel;
     void *on_cancel_ctx;
     char structured_room[64 * 1024], text_room[16 * 1024];
