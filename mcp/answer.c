@@ -64,6 +64,20 @@ void exchange_refuse(struct exchange *x, int code, const char *message)
     finish_error(x->rx, x->message->id, true, code, message, 200, x->out);
 }
 
+void write_resource_not_found(struct buf *b, const cJSON *id, enum mcp_revision revision,
+                              const char *uri)
+{
+    struct json_writer w;
+    bool is_stateless = revision >= MCP_2026_07_28;
+    error_begin(&w, b, id, true, is_stateless ? MCP_INVALID_PARAMS : MCP_RESOURCE_NOT_FOUND,
+                "Resource not found");
+    json_key(&w, "data");
+    json_begin_object(&w);
+    json_key_string(&w, "uri", uri);
+    json_end_object(&w);
+    error_end(&w);
+}
+
 void result_begin(struct json_writer *w, const struct mcp_server *s, const cJSON *id,
                   enum mcp_revision revision, const char *type)
 {

@@ -144,6 +144,18 @@ void call_run(struct mcp_call *call)
     call->fn(call->ctx, call);
 }
 
+void call_start(struct exchange *x, const struct call_target *target)
+{
+    struct mcp_call *call = call_new(x, target);
+    if (!call)
+        return;
+    uint32_t missing = call->entry->scopes & ~call->identity.scopes;
+    if (missing)
+        call_forbid(call, missing);
+    else
+        call_run(call);
+}
+
 /* ---- cancellation ---- */
 
 void call_cancel(struct mcp_call *call)

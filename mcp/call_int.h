@@ -73,6 +73,8 @@ struct call_target {
  * is not NULL; call_run or an end comes next. */
 struct mcp_call *call_new(struct exchange *x, const struct call_target *target);
 void call_run(struct mcp_call *call);
+/* The whole way of a call whose arguments need no further check: new, scopes, run. */
+void call_start(struct exchange *x, const struct call_target *target);
 /* Takes it off its peer and off the waiting list. */
 void call_detach(struct mcp_call *call);
 void call_free(struct mcp_call *call);

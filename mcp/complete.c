@@ -59,15 +59,7 @@ void method_complete(struct exchange *x)
     target.kind = CALL_COMPLETION;
     if (!target.fn)
         target.fn = suggest_nothing;
-    struct catalog_entry *entry = target.entry;
-    struct mcp_call *call = call_new(x, &target);
-    if (!call)
-        return;
-    uint32_t missing = entry->scopes & ~call->identity.scopes;
-    if (missing)
-        call_forbid(call, missing);
-    else
-        call_run(call);
+    call_start(x, &target);
 }
 
 const char *mcp_call_completing(const struct mcp_call *call)

@@ -211,16 +211,8 @@ void mcp_call_error(struct mcp_call *call, enum mcp_error_code code, const char 
 void mcp_call_not_found(struct mcp_call *call)
 {
     struct buf b;
-    struct json_writer w;
-    bool is_stateless = call->revision >= MCP_2026_07_28;
     buf_init(&b, MCP_ANSWER_BYTES_MAX);
-    error_begin(&w, &b, call->message.id, true,
-                is_stateless ? MCP_INVALID_PARAMS : MCP_RESOURCE_NOT_FOUND, "Resource not found");
-    json_key(&w, "data");
-    json_begin_object(&w);
-    json_key_string(&w, "uri", mcp_call_name(call));
-    json_end_object(&w);
-    error_end(&w);
+    write_resource_not_found(&b, call->message.id, call->revision, mcp_call_name(call));
     error_send(call, &b, 200);
 }
 

@@ -170,12 +170,5 @@ void method_prompts_get(struct exchange *x)
     }
     const struct call_target target = {
         .kind = CALL_PROMPT, .entry = &entry->base, .fn = entry->get, .ctx = entry->ctx};
-    struct mcp_call *call = call_new(x, &target);
-    if (!call)
-        return;
-    uint32_t missing = entry->base.scopes & ~call->identity.scopes;
-    if (missing)
-        call_forbid(call, missing);
-    else
-        call_run(call);
+    call_start(x, &target);
 }

@@ -107,17 +107,9 @@ bool is_resource_known(const struct mcp_request_context *rx, const char *uri)
 void refuse_unknown_resource(struct exchange *x, const char *uri)
 {
     struct buf b;
-    struct json_writer w;
-    bool is_stateless = x->revision >= MCP_2026_07_28;
     buf_init(&b, MCP_ANSWER_BYTES_MAX);
     x->rx->server->stats.errors++;
-    error_begin(&w, &b, x->message->id, true,
-                is_stateless ? MCP_INVALID_PARAMS : MCP_RESOURCE_NOT_FOUND, "Resource not found");
-    json_key(&w, "data");
-    json_begin_object(&w);
-    json_key_string(&w, "uri", uri);
-    json_end_object(&w);
-    error_end(&w);
+    write_resource_not_found(&b, x->message->id, x->revision, uri);
     finish_with(&b, 200, x->out);
 }
 
@@ -134,14 +126,7 @@ void method_resources_read(struct exchange *x)
     }
     const struct call_target target = {
         .kind = CALL_RESOURCE, .entry = &entry->base, .fn = entry->read, .ctx = entry->ctx};
-    struct mcp_call *call = call_new(x, &target);
-    if (!call)
-        return;
-    uint32_t missing = entry->base.scopes & ~call->identity.scopes;
-    if (missing)
-        call_forbid(call, missing);
-    else
-        call_run(call);
+    call_start(x, &target);
 }
 
 void mcp_call_contents(struct mcp_call *call, struct slice contents)

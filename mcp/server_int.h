@@ -72,6 +72,9 @@ void finish_error(const struct mcp_request_context *rx, const cJSON *id, bool wi
 /* The same for a request; HTTP 400 in the stateless revision when the request itself is at fault
  * there. */
 void exchange_refuse(struct exchange *x, int code, const char *message);
+/* -32002, in 2026-07-28 -32602, with the URI. */
+void write_resource_not_found(struct buf *b, const cJSON *id, enum mcp_revision revision,
+                              const char *uri);
 /* -32021 with what the client lacks (MCP_CAN_*). */
 void exchange_refuse_capability(struct exchange *x, uint32_t missing);
 void error_data_capabilities(struct json_writer *w, uint32_t missing);
