@@ -27,7 +27,7 @@ struct changes {
     struct change_set here, others;
     int open_parts;
     bool is_closing;
-    void (*closed)(void *ctx);
+    changes_closed_fn closed;
     void *closed_ctx;
 };
 
@@ -179,7 +179,7 @@ static void part_closed(struct changes *c)
 {
     if (--c->open_parts > 0)
         return;
-    void (*closed)(void *ctx) = c->closed;
+    changes_closed_fn closed = c->closed;
     void *ctx = c->closed_ctx;
     change_set_deinit(&c->here);
     change_set_deinit(&c->others);
@@ -197,7 +197,7 @@ static void on_listen_closed(void *ctx)
     part_closed(ctx);
 }
 
-void changes_close(struct changes *c, void (*closed)(void *ctx), void *ctx)
+void changes_close(struct changes *c, changes_closed_fn closed, void *ctx)
 {
     assert(!c->is_closing);
     c->is_closing = true;

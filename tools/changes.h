@@ -33,10 +33,12 @@ struct change {
     bool is_all;          /* anything of the user */
 };
 
+typedef void (*changes_closed_fn)(void *ctx);
+
 /* `server` may be NULL: a process without subscribers, which only tells others. 0, or DB_ENOMEM. */
 __attribute__((warn_unused_result)) int changes_open(uv_loop_t *loop, struct mcp_server *server,
                                                      const char *conninfo, const struct log *log,
                                                      struct changes **out, struct error *err);
 void changes_add(struct changes *c, const struct change *change);
 /* Tells other processes what is left (at most a second), then `closed`. */
-void changes_close(struct changes *c, void (*closed)(void *ctx), void *ctx);
+void changes_close(struct changes *c, changes_closed_fn closed, void *ctx);
