@@ -334,6 +334,21 @@ const char *db_embedded_conninfo(const struct db_embedded *e)
     return e->conninfo;
 }
 
+/* Never makes a cluster: one whose data has gone would come back empty, and without the schema. */
+int db_embedded_mend(struct db_embedded *e, struct error *err)
+{
+    pid_t pid = 0;
+    if (take_lock(e->start_fd, LOCK_EX, LOCK_WAIT_US))
+        return error_set(err, DB_EUNAVAILABLE, "DATA_DIR", "another process starts or stops it");
+    int status = 0;
+    if (embedded_look(e, &pid) != EMBEDDED_READY || check_answer(e, err))
+        status = embedded_find_programs(e, err);
+    if (!status)
+        status = start_and_wait(e, err);
+    flock(e->start_fd, LOCK_UN);
+    return status;
+}
+
 /* ---- stopping ---- */
 
 static bool stop_with(const struct db_embedded *e, pid_t pid, int number)

@@ -8,7 +8,7 @@
  * lives, so that a killed process lets go by itself; starting and stopping happen under an
  * exclusive flock on DIR/start.lock; the last one (which can turn its lock on users.lock into an
  * exclusive one) stops the server. As root the server runs as user postgres.
- * Blocking: start-up and exit only. */
+ * Blocking: for start-up, exit and worker threads. */
 struct db_embedded;
 struct error;
 struct log;
@@ -23,5 +23,8 @@ __attribute__((warn_unused_result)) int db_embedded_open(const char *directory,
                                                          struct error *err);
 /* libpq connection string; owned by the handle. */
 const char *db_embedded_conninfo(const struct db_embedded *e);
+/* Starts the server again when it is down, killed by somebody, with the data as it was; 0 also when
+ * it runs. Blocking for seconds, so for a worker thread; not while db_embedded_close runs. */
+__attribute__((warn_unused_result)) int db_embedded_mend(struct db_embedded *e, struct error *err);
 /* Lets go; stops the server (fast shutdown, waited for) when this was its last user. Frees. */
 void db_embedded_close(struct db_embedded *e);

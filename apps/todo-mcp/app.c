@@ -62,6 +62,8 @@ static void transport_ended(struct app *app)
 {
     if (--app->open_transports > 0)
         return;
+    if (app->embedded)
+        mender_stop(&app->mender);
     db_pool_close(app->pool, app->settings->drain_ms, on_pool_closed, app);
     close_signals(app);
 }
@@ -261,6 +263,8 @@ static int app_start(struct app *app, struct error *err)
     if (!status)
         status =
             database_open(app->settings, &app->loop, &app->log, &app->embedded, &app->pool, err);
+    if (!status && app->embedded)
+        mender_start(&app->mender, &app->loop, app->embedded, app->pool, &app->log);
     if (!status)
         status = find_user(app, err);
     if (!status)

@@ -11,6 +11,7 @@
 #include "mcp/http.h"
 #include "mcp/server.h"
 #include "mcp/stdio.h"
+#include "mender.h"
 #include "settings.h"
 #include "tools/tools.h"
 
@@ -24,6 +25,7 @@ struct app {
     struct log log;
     uv_loop_t loop;
     struct db_embedded *embedded; /* NULL with DATABASE_URL */
+    struct mender mender;         /* of `embedded` */
     struct db_pool *pool;
     struct mcp_server *server;
     struct tools tools;

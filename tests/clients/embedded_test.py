@@ -162,6 +162,20 @@ class EmbeddedTest(unittest.TestCase):
             server.kill()
         self.check_restart(kill_postgresql)
 
+    def test_a_program_that_runs_mends_a_killed_postgresql(self):
+        server = self.serve()
+        client = Client(server.port)
+        client.call("add_task", title="kept")
+        before = self.postmasters()
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: set(self.postmasters()) - set(before), 30, "a new PostgreSQL")
+        self.assertEqual(self.titles(client), ["kept"])
+        client.call("add_task", title="more")
+        client.close()
+        server.stop()
+        self.assertEqual(self.postmasters(), [])
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -277,6 +277,38 @@ static void a_killed_server_is_started_again_with_its_data(void **state)
     assert_int_equal(server_pid(p), 0);
 }
 
+static void mending_starts_a_killed_server_and_leaves_one_that_runs(void **state)
+{
+    struct place *p = *state;
+    struct error err;
+    struct db_embedded *e = open_here(p);
+    ask(p, e, "create table kept as select 'here' as value");
+    pid_t pid = server_pid(p);
+    assert_int_equal(db_embedded_mend(e, &err), 0);
+    assert_int_equal(server_pid(p), pid);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(db_embedded_mend(e, &err), 0);
+    assert_int_not_equal(server_pid(p), pid);
+    assert_string_equal(ask(p, e, "select value from kept"), "here");
+    db_embedded_close(e);
+    assert_int_equal(server_pid(p), 0);
+}
+
+/* Its data is gone: an empty one must not take its place. */
+static void mending_makes_no_new_cluster(void **state)
+{
+    struct place *p = *state;
+    struct error err;
+    struct db_embedded *e = open_here(p);
+    pid_t pid = server_pid(p);
+    kill(pid, SIGKILL);
+    while (is_alive(pid))
+        pause_ms(2);
+    remove_tree(path_of(p, "data"));
+    assert_int_equal(db_embedded_mend(e, &err), DB_EUNAVAILABLE);
+    db_embedded_close(e);
+}
+
 /* A session that computes does not notice the end of its postmaster: until it does, a new server
  * would write to the same files. */
 static void a_killed_servers_sessions_end_before_the_next_server_starts(void **state)
@@ -554,6 +586,8 @@ int main(void)
         place_test(a_server_whose_users_were_killed_is_found_and_stopped_by_the_next),
         place_test(a_killed_user_does_not_count_as_one),
         place_test(a_killed_server_is_started_again_with_its_data),
+        place_test(mending_starts_a_killed_server_and_leaves_one_that_runs),
+        place_test(mending_makes_no_new_cluster),
         place_test(a_killed_servers_sessions_end_before_the_next_server_starts),
         place_test(a_cluster_half_made_is_made_anew),
         place_test(a_pid_file_of_a_dead_process_is_no_hindrance),
