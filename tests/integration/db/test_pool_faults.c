@@ -47,8 +47,11 @@ static void reopen(struct fixture *f, uint32_t size, uint32_t statement_ms)
     postgres_run(f->pg, "drop table if exists public.faults; create table public.faults"
                         " (id integer)");
     fixture_open_pool(f, &options);
-    while (!db_pool_is_ready(f->pool))
+    struct db_pool_stats stats = {0};
+    while (stats.connections_up < size) { /* all: one that is half made may outlive a kill */
         uv_run(&f->loop, UV_RUN_ONCE);
+        db_pool_stats(f->pool, &stats);
+    }
 }
 
 /* Until the server has `count` of the pool's sessions that sleep. */
