@@ -67,12 +67,23 @@ int fixture_teardown(void **state)
     return 0;
 }
 
+int fixture_try_start(struct fixture *f)
+{
+    int status = http_server_new(&f->loop, &f->limits, NULL, on_request, f, &f->server);
+    if (!status)
+        status = http_server_listen(f->server, "127.0.0.1", 0, NULL);
+    f->port = status ? 0 : http_server_port(f->server);
+    return status;
+}
+
 void fixture_start(struct fixture *f)
 {
-    struct error err = {.text = ""};
-    assert_int_equal(http_server_new(&f->loop, &f->limits, NULL, on_request, f, &f->server), 0);
-    if (http_server_listen(f->server, "127.0.0.1", 0, &err))
-        fail_msg("%s", err.text);
+    assert_int_equal(fixture_try_start(f), 0);
+}
+
+void fixture_begin_close(struct fixture *f, uint32_t drain_ms)
+{
+    http_server_close(f->server, drain_ms, on_closed, f);
 }
 
 void fixture_finish(struct fixture *f)
@@ -82,7 +93,7 @@ void fixture_finish(struct fixture *f)
 
 void fixture_close(struct fixture *f, uint32_t drain_ms)
 {
-    http_server_close(f->server, drain_ms, on_closed, f);
+    fixture_begin_close(f, drain_ms);
     fixture_finish(f);
 }
 
@@ -110,19 +121,27 @@ void answer_kept(struct fixture *f, int index, const char *text)
 
 /* ---- a client ---- */
 
-void client_open(struct client *c, struct fixture *f)
+bool client_try_open(struct client *c, struct fixture *f)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(http_server_port(f->server)),
-                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(f->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     int on = 1;
     *c = (struct client){.f = f, .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     buf_init(&c->in, IN_BYTES);
     assert_true(c->fd >= 0);
     /* The kernel completes it from the listener's backlog, before the loop turns. */
-    assert_int_equal(connect(c->fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    if (connect(c->fd, (const struct sockaddr *)&address, sizeof(address))) {
+        client_close(c);
+        return false;
+    }
     assert_int_equal(setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
     assert_int_equal(fcntl(c->fd, F_SETFL, O_NONBLOCK), 0);
+    return true;
+}
+
+void client_open(struct client *c, struct fixture *f)
+{
+    assert_true(client_try_open(c, f));
 }
 
 void client_close(struct client *c)

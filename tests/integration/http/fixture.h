@@ -16,6 +16,7 @@
 struct fixture {
     uv_loop_t loop;
     struct http_server *server; /* NULL once it has closed */
+    uint16_t port;
     struct http_limits limits;
     struct http_request *kept[KEPT_MAX];
     int kept_count;
@@ -47,11 +48,13 @@ int fixture_setup(void **state);
 int fixture_teardown(void **state);
 #define with_fixture(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
-/* Starts the server with f->limits on a free port. */
+/* Starts the server with f->limits on a free port; the status, or the test fails. */
+int fixture_try_start(struct fixture *f);
 void fixture_start(struct fixture *f);
-/* Begins the end, and waits for it. */
-void fixture_close(struct fixture *f, uint32_t drain_ms);
+/* The server's end: begun, waited for, or both. */
+void fixture_begin_close(struct fixture *f, uint32_t drain_ms);
 void fixture_finish(struct fixture *f);
+void fixture_close(struct fixture *f, uint32_t drain_ms);
 
 /* One turn of the loop, which waits a moment at most; fails the test when called on for too long
  * since *since_ns, which is 0 at the start of a wait. */
@@ -66,6 +69,8 @@ void fixture_turn(struct fixture *f, uint64_t *since_ns);
 void fixture_wait_requests(struct fixture *f, int count);
 
 void client_open(struct client *c, struct fixture *f);
+/* False when nobody listens. */
+bool client_try_open(struct client *c, struct fixture *f);
 void client_close(struct client *c);
 /* All of it, while the loop turns; returns how much went before the peer closed. */
 size_t client_send(struct client *c, struct slice bytes);
