@@ -10,7 +10,8 @@ common_key() {
     clang-tidy --version
     dpkg-query -W -f '${Package} ${Version}\n' libc6-dev libuv1-dev libcjson-dev libpq-dev \
         node-llhttp libcmocka-dev 2>/dev/null || true
-    files .clang-tidy '*CMakeLists.txt' '*.cmake' CMakePresets.json tests/lint/tidy.sh | xargs cat
+    files .clang-tidy CMakeLists.txt cmake/flags.cmake CMakePresets.json tests/lint/tidy.sh |
+        xargs cat
 }
 
 key_of() {
