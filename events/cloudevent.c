@@ -118,7 +118,7 @@ static int check_content(struct cloudevent *e, struct error *err)
     int status = read_attribute(e->root, "datacontenttype", true, &type, err);
     if (status)
         return status;
-    if (!is_json_type(type))
+    if (!type || !is_json_type(type))
         return error_set(err, BASE_EINVAL, "datacontenttype",
                          "datacontenttype must be application/json");
     if (clock_parse_rfc3339(slice_from_cstr(e->time), &time_us, NULL))

@@ -6,7 +6,7 @@
     X(EVENTS_ETYPE, -23002, "the event's type is unknown")
 
 enum events_error {
-#define X(name, code, text) name = code,
+#define X(name, code, text) name = (code),
     EVENTS_ERRORS(X)
 #undef X
 };
