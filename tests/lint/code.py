@@ -78,7 +78,7 @@ def changeable_name(statement):
     head = re.sub(r"__attribute__\s*\(\(.*?\)\)|_Alignas\s*\([^)]*\)", "", head).strip()
     if re.match(r"(typedef|extern|return|goto|case|_Static_assert|static_assert)\b", head):
         return None
-    pointer = re.search(r"\(\s*\*([^()]*)\)\s*\(", head)  # a pointer to a function
+    pointer = re.match(r"[^()]*\(\s*\*([^()]*)\)\s*\(", head)  # a pointer to a function
     if pointer:
         return None if re.search(r"\bconst\b", pointer[1]) else pointer[1].strip().split("[")[0]
     if "(" in head:
