@@ -182,21 +182,21 @@ static void drop_first(struct db_listen *l)
     mem_free(first);
 }
 
-int db_listen_notify(struct db_listen *l, struct slice message)
+int db_listen_notify(struct db_listen *l, struct slice text)
 {
-    assert(message.len <= DB_LISTEN_MESSAGE_MAX && !l->is_closing);
-    if (l->queued_bytes + message.len > DB_LISTEN_QUEUE_BYTES)
+    assert(text.len <= DB_LISTEN_MESSAGE_MAX && !l->is_closing);
+    if (l->queued_bytes + text.len > DB_LISTEN_QUEUE_BYTES)
         return DB_EBUSY;
-    struct message *message = mem_alloc(sizeof(*message) + message.len + 1);
+    struct message *message = mem_alloc(sizeof(*message) + text.len + 1);
     if (!message)
         return DB_ENOMEM;
-    *message = (struct message){.len = message.len};
-    if (message.len > 0)
-        memcpy(message->message, message.ptr, message.len);
-    message->text[message.len] = '\0';
+    *message = (struct message){.len = text.len};
+    if (text.len > 0)
+        memcpy(message->text, text.ptr, text.len);
+    message->text[text.len] = '\0';
     *(l->tail ? &l->tail->next : &l->head) = message;
     l->tail = message;
-    l->queued_bytes += message.len;
+    l->queued_bytes += text.len;
     send_next(l);
     return 0;
 }
