@@ -92,6 +92,7 @@ void conn_fail(struct db_conn *c, const char *why)
     c->head = NULL;
     c->tail = NULL;
     c->in_flight = 0;
+    c->quick_count = 0;
     c->has_write = false;
     while (lost) {
         struct db_unit *next = lost->next;
@@ -185,6 +186,7 @@ static void append_unit(struct db_conn *c, struct db_unit *u)
         c->head = u;
     c->tail = u;
     c->in_flight++;
+    c->quick_count += u->is_quick;
     c->has_write |= u->is_write;
 }
 
@@ -192,7 +194,10 @@ static struct db_unit *unit_new(struct db_op *ops, bool is_write)
 {
     struct db_unit *u = mem_alloc(sizeof(*u));
     if (u)
-        *u = (struct db_unit){.ops = ops, .at = ops, .is_write = is_write};
+        *u = (struct db_unit){.ops = ops,
+                              .at = ops,
+                              .is_write = is_write,
+                              .is_quick = ops && !is_write && !ops->stmt->is_slow};
     return u;
 }
 
@@ -348,6 +353,7 @@ static void end_unit(struct db_conn *c)
     if (!c->head)
         c->tail = NULL;
     c->in_flight--;
+    c->quick_count -= u->is_quick;
     if (u->is_write)
         c->has_write = false;
     pool_unit_done(c->pool, u);

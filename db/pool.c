@@ -1,6 +1,7 @@
 /* The queues and their rules:
  *   submit -> reads | writes -> (prepare/check of the loop turn) dispatch -> conn_send
- *   unit done -> callbacks, or: a failed group's members go back to run alone
+ *   unit done -> callbacks; of a failed group the writes, and the reads that had no answer yet, go
+ *   back to run alone
  *   unit lost (connection broke) -> reads once more, writes end with DB_EUNKNOWN */
 #include "db/pool.h"
 
@@ -14,6 +15,8 @@
 #define JANITOR_MS     20
 #define CONFLICTS_MAX  3
 #define READS_DEEP     16 /* units in flight a connection before reads wait in the queue */
+#define READS_LEAST    4  /* quick reads that are worth a lane of their own */
+#define READ_WAIT_MS   2  /* after which they get one more */
 #define CONNECT_MAX_MS 5000
 
 const struct db_pool_options db_pool_options_default = {
@@ -52,9 +55,9 @@ static bool has_result(const struct db_op *op)
     return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
 }
 
-static void end_single(struct db_pool *p, struct db_op *op, bool unit_failed)
+static void end_single(struct db_pool *p, struct db_op *op, bool was_committed)
 {
-    if (!unit_failed && has_result(op)) {
+    if (was_committed && has_result(op)) {
         op_finish(op, 0, NULL);
         return;
     }
@@ -69,16 +72,24 @@ static void end_single(struct db_pool *p, struct db_op *op, bool unit_failed)
     op_finish(op, code, &err);
 }
 
+/* A read's answer stands whatever comes after it; that of a write only with the commit. */
+static bool must_run_again(const struct db_unit *u, const struct db_op *op)
+{
+    if (u->is_write)
+        return true;
+    return !op->res || PQresultStatus(op->res) == PGRES_PIPELINE_ABORTED;
+}
+
 void pool_unit_done(struct db_pool *p, struct db_unit *u)
 {
     struct db_op *op = u->ops;
     bool is_group = op && op->next;
     while (op) {
         struct db_op *next = op->next;
-        if (is_group && u->has_failed)
+        if (is_group && u->has_failed && must_run_again(u, op))
             requeue_alone(p, op);
         else
-            end_single(p, op, u->has_failed);
+            end_single(p, op, !u->has_failed || !u->is_write);
         op = next;
     }
     mem_free(u);
@@ -134,13 +145,55 @@ static struct db_conn *pick_conn(struct db_pool *p, bool for_write)
     return best;
 }
 
+/* How many more connections may take quick reads. */
+static uint32_t free_lanes(const struct db_pool *p)
+{
+    uint32_t lanes = p->options.read_lanes;
+    for (uint32_t i = 0; i < p->options.size && lanes > 0; i++)
+        lanes -= p->conns[i].quick_count > 0;
+    return lanes;
+}
+
+static bool goes_alone(const struct db_op *op)
+{
+    return op->is_alone || op->stmt->is_slow;
+}
+
+/* The next `max` of the queue, as far as they may go together. */
+static struct db_op *take_group(struct db_op_list *list, uint32_t max)
+{
+    struct db_op *first = op_list_pop(list);
+    struct db_op *last = first;
+    for (uint32_t n = 1; !goes_alone(first) && n < max; n++) {
+        if (!list->head || goes_alone(list->head))
+            break;
+        last->next = op_list_pop(list);
+        last = last->next;
+    }
+    return first;
+}
+
+/* An even share of the queue for each lane, but no lane for a few. */
+static uint32_t share_of_lane(const struct db_pool *p, uint32_t lanes)
+{
+    uint32_t share = lanes > 0 ? (p->reads.count + lanes - 1) / lanes : p->reads.count;
+    if (share < READS_LEAST)
+        share = READS_LEAST;
+    return share < p->options.group_max ? share : p->options.group_max;
+}
+
 static void dispatch_reads(struct db_pool *p)
 {
+    uint64_t now = uv_now(p->loop);
     while (p->reads.head) {
+        const struct db_op *head = p->reads.head;
+        uint32_t lanes = goes_alone(head) ? 0 : free_lanes(p);
+        if (!goes_alone(head) && lanes == 0 && now - head->queued_ms < READ_WAIT_MS)
+            return;
         struct db_conn *c = pick_conn(p, false);
         if (!c)
             return;
-        conn_send(c, op_list_pop(&p->reads), false);
+        conn_send(c, take_group(&p->reads, share_of_lane(p, lanes)), false);
     }
 }
 
@@ -160,20 +213,6 @@ static bool is_lane_open(const struct db_pool *p)
     return true;
 }
 
-/* The next group: one that runs alone, or all up to the next such. */
-static struct db_op *take_group(struct db_pool *p)
-{
-    struct db_op *first = op_list_pop(&p->writes);
-    struct db_op *last = first;
-    for (uint32_t n = 1; !first->is_alone && n < p->options.group_max; n++) {
-        if (!p->writes.head || p->writes.head->is_alone)
-            break;
-        last->next = op_list_pop(&p->writes);
-        last = last->next;
-    }
-    return first;
-}
-
 static void dispatch_writes(struct db_pool *p)
 {
     while (p->writes.head && (p->writes.head->is_alone || is_lane_open(p))) {
@@ -181,16 +220,27 @@ static void dispatch_writes(struct db_pool *p)
         if (!c)
             return;
         p->stats.groups++;
-        conn_send(c, take_group(p), true);
+        conn_send(c, take_group(&p->writes, p->options.group_max), true);
     }
 }
 
+static void on_alarm(uv_timer_t *handle);
+
 void pool_dispatch(struct db_pool *p)
 {
+    if (!p->reads.head && !p->writes.head)
+        return;
     dispatch_writes(p);
     dispatch_reads(p);
     for (uint32_t i = 0; i < p->options.size; i++)
         conn_flush(&p->conns[i]);
+    if ((p->reads.head || p->writes.head) && !uv_is_active((uv_handle_t *)&p->alarm))
+        uv_timer_start(&p->alarm, on_alarm, READ_WAIT_MS, 0);
+}
+
+static void on_alarm(uv_timer_t *handle)
+{
+    pool_dispatch(handle->data);
 }
 
 static void on_prepare(uv_prepare_t *handle)
@@ -273,10 +323,12 @@ static void start_handles(struct db_pool *p)
     uv_prepare_init(p->loop, &p->prepare);
     uv_check_init(p->loop, &p->check);
     uv_timer_init(p->loop, &p->janitor);
+    uv_timer_init(p->loop, &p->alarm);
     p->prepare.data = p;
     p->check.data = p;
     p->janitor.data = p;
-    p->open_handles = 3;
+    p->alarm.data = p;
+    p->open_handles = 4;
     uv_prepare_start(&p->prepare, on_prepare);
     uv_check_start(&p->check, on_check);
     uv_timer_start(&p->janitor, on_janitor, JANITOR_MS, JANITOR_MS);
@@ -300,6 +352,8 @@ int db_pool_new(uv_loop_t *loop, const struct db_pool_options *options, const st
     p->log = log;
     p->options = *options;
     p->options.conninfo = mem_strdup(options->conninfo);
+    if (p->options.read_lanes == 0)
+        p->options.read_lanes = uv_available_parallelism();
     p->conns = mem_calloc(options->size, sizeof(*p->conns));
     if (!p->options.conninfo || !p->conns) {
         free_pool(p);
@@ -384,6 +438,7 @@ static void tear_down(struct db_pool *p)
     uv_close((uv_handle_t *)&p->prepare, on_handle_closed);
     uv_close((uv_handle_t *)&p->check, on_handle_closed);
     uv_close((uv_handle_t *)&p->janitor, on_handle_closed);
+    uv_close((uv_handle_t *)&p->alarm, on_handle_closed);
 }
 
 void db_pool_close(struct db_pool *p, uint32_t drain_ms, db_closed_fn closed, void *ctx)

@@ -6,10 +6,14 @@
  * Thread:  loop thread only.
  *
  * A statement is prepared once a connection and runs in pipeline mode with parameters as text and
- * results in binary. Reads are pipelined, each with a Sync of its own. Writes that queue behind a
- * commit in flight go together as one transaction (statements up to one Sync); where the group
- * fails each is run again alone, so that one caller's bad row never fails another's. A callback
- * runs only after the commit of its statement.
+ * results in binary. Reads that queue behind others go together, up to one Sync; a slow one has a
+ * Sync of its own. Writes that queue behind a commit in flight go together as one transaction
+ * (statements up to one Sync); where the group fails each is run again alone, so that one caller's
+ * bad row never fails another's. A callback runs only after the commit of its statement.
+ *
+ * Read lanes: as many connections as the machine has cores take groups of reads, so that the
+ * server's work is spread without a wake-up for each read; one more takes what has waited for
+ * longer than READ_WAIT_MS, since a lane may be held up.
  *
  * Write lanes: normally one group is in flight; a second connection takes the next group when the
  * first has been in flight longer than `lane_ms`, so that one blocked row does not block all. */
@@ -30,6 +34,7 @@ struct db_stmt {
     const char *sql;  /* $1 … $n; casts give the types */
     int param_count;  /* at most DB_PARAMS_MAX */
     bool is_write;
+    bool is_slow; /* a read that takes long as a rule: none waits for its end */
 };
 #define DB_PARAMS_MAX 32
 
@@ -41,7 +46,8 @@ struct db_pool_options {
     const char *conninfo;      /* libpq connection string or URI; borrowed for db_pool_new */
     uint32_t size;             /* connections: 8 */
     uint32_t queue_max;        /* statements waiting: 4,096 */
-    uint32_t group_max;        /* writes in one transaction: 64 */
+    uint32_t group_max;        /* statements up to one Sync: 64 */
+    uint32_t read_lanes;       /* 0: as many as the machine has cores */
     uint32_t lane_ms;          /* 5 */
     uint32_t statement_ms;     /* statement_timeout, and the longest wait in the queue: 10 s */
     uint32_t reconnect_min_ms; /* backoff with jitter: 50 ms */

@@ -4,7 +4,7 @@
  *   submit -> reads/writes queue -> (once a loop turn) unit -> connection -> results -> Sync ->
  * done
  *
- * A unit is what stands up to one Sync: one read, one write, a group of writes, or a Parse. */
+ * A unit is what stands up to one Sync: one read or write, a group of either, or a Parse. */
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,6 +57,7 @@ struct db_unit {
     const struct db_stmt *prepare; /* a Parse: its statement */
     uint64_t sent_ms;
     bool is_write;
+    bool is_quick; /* reads of which none is slow */
     bool has_failed;
 };
 
@@ -74,6 +75,7 @@ struct db_conn {
     uint64_t started_ms;         /* of the attempt while CONN_CONNECTING */
     struct db_unit *head, *tail; /* in flight */
     uint32_t in_flight;
+    uint32_t quick_count; /* of which are quick reads */
     bool has_write;
     bool is_dirty; /* has bytes to flush */
     struct db_prepared prepared[CONN_STATEMENTS_MAX];
@@ -90,6 +92,7 @@ struct db_pool {
     uv_prepare_t prepare;
     uv_check_t check;
     uv_timer_t janitor;
+    uv_timer_t alarm; /* runs while statements wait for a lane */
     int open_handles;
     uint64_t next_id;
     uint64_t close_by_ms;

@@ -91,7 +91,7 @@
         .name = "task_total_" id,                                                                  \
         .sql = "with " page " select n.total, " TASK_LIST_COLUMNS                                  \
                " from " COUNT_OF(filter) " left join page t on true" TASK_JOINS order,             \
-        .param_count = (params)                                                                    \
+        .param_count = (params), .is_slow = true                                                   \
     }
 #define LIST_OF(id, PAGE, order)                                                                   \
     LIST_PAIR(id, PAGE(NO_FILTER), order, NO_FILTER, 10),                                          \

@@ -68,6 +68,7 @@ const struct db_stmt task_search_stmt = {
            " from page p join todo.tasks t on t.user_id = $1 and t.id = p.id" TASK_JOINS
            " order by p.rank desc, p.id desc",
     .param_count = 7,
+    .is_slow = true,
 };
 
 /* clang-format on */

@@ -9,6 +9,12 @@
 
 static const struct db_stmt echo_stmt = {
     .name = "echo", .sql = "select $1::text", .param_count = 1};
+static const struct db_stmt begun_stmt = {
+    .name = "begun",
+    .sql = "select transaction_timestamp()::text || left($1::text, 0)",
+    .param_count = 1};
+static const struct db_stmt divide_stmt = {
+    .name = "divide", .sql = "select (1 / $1::integer)::text", .param_count = 1};
 static const struct db_stmt sleep_stmt = {
     .name = "sleep", .sql = "select pg_sleep($1::float8) is null", .param_count = 1};
 static const struct db_stmt insert_stmt = {
@@ -57,8 +63,8 @@ static int submit(struct fixture *f, const struct db_stmt *stmt, struct answer *
                   const char *first, const char *second)
 {
     const db_param params[2] = {slice_from_cstr(first), slice_from_cstr(second)};
-    return db_pool_submit(f->pool, stmt, params, stmt == &echo_stmt ? on_echo : on_answer, a, id,
-                          NULL);
+    bool is_text = stmt == &echo_stmt || stmt == &begun_stmt || stmt == &divide_stmt;
+    return db_pool_submit(f->pool, stmt, params, is_text ? on_echo : on_answer, a, id, NULL);
 }
 
 static int submit_item(struct fixture *f, const struct db_stmt *stmt, struct answer *a, int item)
@@ -128,6 +134,55 @@ static void reads_go_out_before_the_first_is_answered(void **state)
     }
 }
 
+/* In how many transactions they ran. */
+static int count_begun(struct fixture *f, struct answer *answers, int count)
+{
+    int begun = 0;
+    memset(answers, 0, sizeof(*answers) * (size_t)count);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(submit(f, &begun_stmt, &answers[i], NULL, "", NULL), 0);
+    wait_all(f, answers, count);
+    for (int i = 0; i < count; i++) {
+        bool is_new = true;
+        for (int other = 0; other < i; other++)
+            is_new = is_new && strcmp(answers[i].text, answers[other].text) != 0;
+        begun += is_new;
+    }
+    return begun;
+}
+
+static void reads_of_one_turn_go_together_in_as_many_lanes_as_pay(void **state)
+{
+    struct fixture *f = *state;
+    struct db_pool_options options = options_of(3);
+    struct answer answers[N];
+    options.read_lanes = 2;
+    reopen(f, &options);
+    while (stats_of(f).connections_up < 3)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    assert_int_equal(count_begun(f, answers, N), 2);
+    assert_int_equal(count_begun(f, answers, 4), 1);
+    assert_int_equal(count_begun(f, answers, 5), 2);
+}
+
+static void a_bad_read_in_a_group_fails_alone(void **state)
+{
+    static const char *const by[] = {"1", "0", "1", "0", "1"};
+    struct fixture *f = *state;
+    struct db_pool_options options = options_of(2);
+    struct answer answers[5] = {0};
+    options.read_lanes = 1;
+    reopen(f, &options);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(submit(f, &divide_stmt, &answers[i], NULL, by[i], NULL), 0);
+    wait_all(f, answers, 5);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(answers[i].status, *by[i] == '0' ? DB_ECONSTRAINT : 0);
+        assert_string_equal(answers[i].text, *by[i] == '0' ? "" : "1");
+    }
+    assert_int_equal(stats_of(f).group_retries, 3); /* those behind the first bad one */
+}
+
 static void writes_of_one_turn_are_one_transaction(void **state)
 {
     struct fixture *f = *state;
@@ -193,6 +248,40 @@ static void a_callback_comes_after_the_commit(void **state)
 }
 
 /* ---- apart ---- */
+
+/* The reads behind it, once it is on its way, have their answers before it. */
+static void check_held_up_by_none(struct fixture *f, const struct db_stmt *long_one)
+{
+    struct db_pool_options options = options_of(2);
+    struct answer asleep = {0}, answers[N] = {0};
+    options.read_lanes = 1;
+    reopen(f, &options);
+    while (stats_of(f).connections_up < 2)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    assert_int_equal(submit(f, long_one, &asleep, NULL, "1", NULL), 0);
+    while (stats_of(f).connections_busy == 0)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(submit(f, &echo_stmt, &answers[i], NULL, "x", NULL), 0);
+    wait_all(f, answers, N);
+    assert_false(asleep.is_done);
+    fixture_wait(f, &asleep.is_done);
+    assert_int_equal(asleep.status, 0);
+}
+
+static void a_slow_read_holds_up_no_other(void **state)
+{
+    static const struct db_stmt slow = {.name = "slow_sleep",
+                                        .sql = "select pg_sleep($1::float8) is null",
+                                        .param_count = 1,
+                                        .is_slow = true};
+    check_held_up_by_none(*state, &slow);
+}
+
+static void a_read_that_is_unexpectedly_slow_holds_up_no_later_one(void **state)
+{
+    check_held_up_by_none(*state, &sleep_stmt);
+}
 
 static void a_write_that_waits_for_a_lock_does_not_hold_up_others(void **state)
 {
@@ -477,10 +566,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         db_test(reads_go_out_before_the_first_is_answered),
+        db_test(reads_of_one_turn_go_together_in_as_many_lanes_as_pay),
+        db_test(a_bad_read_in_a_group_fails_alone),
         db_test(writes_of_one_turn_are_one_transaction),
         db_test(a_group_has_at_most_group_max_writes),
         db_test(a_bad_row_in_a_group_fails_alone),
         db_test(a_callback_comes_after_the_commit),
+        db_test(a_slow_read_holds_up_no_other),
+        db_test(a_read_that_is_unexpectedly_slow_holds_up_no_later_one),
         db_test(a_write_that_waits_for_a_lock_does_not_hold_up_others),
         db_test(the_victims_of_a_deadlock_run_again),
         db_test(a_statement_past_its_time_is_ended),
