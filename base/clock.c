@@ -57,13 +57,23 @@ static struct civil civil_from_days(int64_t days)
                           (int)(day_of_year - (153 * shifted + 2) / 5 + 1)};
 }
 
-static char *put_digits(char *out, int64_t value, int width)
+static char *put_two(char *out, unsigned value)
 {
-    for (int i = width - 1; i >= 0; i--) {
-        out[i] = (char)('0' + value % 10);
-        value /= 10;
-    }
-    return out + width;
+    out[0] = (char)('0' + value / 10 % 10);
+    out[1] = (char)('0' + value % 10);
+    return out + 2;
+}
+
+/* Without the zeros at the end. */
+static char *put_fraction(char *out, unsigned us)
+{
+    *out++ = '.';
+    out = put_two(out, us / 10000);
+    out = put_two(out, us / 100);
+    out = put_two(out, us);
+    while (out[-1] == '0')
+        out--;
+    return out;
 }
 
 static int64_t floor_div(int64_t value, int64_t by)
@@ -76,28 +86,31 @@ static struct civil date_of(int64_t time_us)
     return civil_from_days(floor_div(time_us, US_PER_DAY));
 }
 
+static char *put_date(char *out, struct civil date)
+{
+    out = put_two(out, (unsigned)date.year / 100);
+    out = put_two(out, (unsigned)date.year % 100);
+    *out++ = '-';
+    out = put_two(out, (unsigned)date.month);
+    *out++ = '-';
+    return put_two(out, (unsigned)date.day);
+}
+
 size_t clock_format_rfc3339(int64_t time_us, char *out)
 {
-    struct civil date = date_of(time_us);
-    int64_t us_of_day = time_us - floor_div(time_us, US_PER_DAY) * US_PER_DAY;
-    int64_t second = us_of_day / US_PER_S;
-    char *at = put_digits(out, date.year, 4);
-    *at++ = '-';
-    at = put_digits(at, date.month, 2);
-    *at++ = '-';
-    at = put_digits(at, date.day, 2);
+    int64_t days = floor_div(time_us, US_PER_DAY);
+    int64_t us_of_day = time_us - days * US_PER_DAY;
+    unsigned second = (unsigned)(us_of_day / US_PER_S);
+    unsigned us = (unsigned)(us_of_day % US_PER_S);
+    char *at = put_date(out, civil_from_days(days));
     *at++ = 'T';
-    at = put_digits(at, second / 3600, 2);
+    at = put_two(at, second / 3600);
     *at++ = ':';
-    at = put_digits(at, second / 60 % 60, 2);
+    at = put_two(at, second / 60 % 60);
     *at++ = ':';
-    at = put_digits(at, second % 60, 2);
-    if (us_of_day % US_PER_S > 0) {
-        *at++ = '.';
-        at = put_digits(at, us_of_day % US_PER_S, 6);
-        while (at[-1] == '0')
-            at--;
-    }
+    at = put_two(at, second % 60);
+    if (us > 0)
+        at = put_fraction(at, us);
     *at++ = 'Z';
     *at = '\0';
     return (size_t)(at - out);

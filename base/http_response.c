@@ -160,16 +160,18 @@ static struct slice trim(struct slice text)
     return text;
 }
 
-static bool is_name(struct slice found, const char *name, size_t len)
+static bool is_named(const struct http_request *req, const struct http_field *field,
+                     const char *name, size_t len)
 {
-    return found.ptr && found.len == len && strncasecmp(found.ptr, name, len) == 0;
+    return field->name.len == len && req->head.ptr &&
+           strncasecmp(req->head.ptr + field->name.at, name, len) == 0;
 }
 
 struct slice http_request_header(const struct http_request *req, const char *name)
 {
     size_t len = strlen(name);
     for (uint32_t i = 0; i < req->header_count; i++) {
-        if (is_name(http_span_slice(req, req->fields[i].name), name, len))
+        if (is_named(req, &req->fields[i], name, len))
             return trim(http_span_slice(req, req->fields[i].value));
     }
     return SLICE_EMPTY;
@@ -180,7 +182,7 @@ size_t http_request_header_count(const struct http_request *req, const char *nam
     size_t len = strlen(name);
     size_t count = 0;
     for (uint32_t i = 0; i < req->header_count; i++)
-        count += is_name(http_span_slice(req, req->fields[i].name), name, len);
+        count += is_named(req, &req->fields[i], name, len);
     return count;
 }
 

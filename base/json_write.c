@@ -62,11 +62,10 @@ void json_end_array(struct json_writer *w)
 static void append_escaped_byte(struct buf *out, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
-    char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+    char escape[6] = {'\\', (char)c};
     switch (c) {
     case '"':
     case '\\':
-        escape[1] = (char)c;
         break;
     case '\n':
         escape[1] = 'n';
@@ -78,6 +77,9 @@ static void append_escaped_byte(struct buf *out, unsigned char c)
         escape[1] = 't';
         break;
     default:
+        memcpy(escape, "\\u00", 4);
+        escape[4] = hex[c >> 4];
+        escape[5] = hex[c & 15];
         buf_append(out, escape, 6);
         return;
     }
@@ -110,18 +112,51 @@ static size_t append_special(struct buf *out, const char *at, const char *end)
     return len;
 }
 
+/* json_skip_plain that copies on its way. There is room at `to` for all up to `end` and 7 bytes
+ * more. Returns the end of the run; *to moves as far. */
+static const char *copy_plain(char **to, const char *at, const char *end)
+{
+    char *out = *to;
+    while (end - at >= 8) {
+        uint64_t eight;
+        memcpy(&eight, at, 8);
+        memcpy(out, &eight, 8);
+        uint64_t special = json_special_bytes(eight);
+        unsigned plain = special ? json_plain_count(special) : 8;
+        at += plain;
+        out += plain;
+        if (special)
+            break;
+    }
+    while (at < end && json_is_plain((unsigned char)*at))
+        *out++ = *at++;
+    *to = out;
+    return at;
+}
+
+/* The run of plain bytes at `at`; returns its end. Near the limit of `out` exactly as many bytes
+ * are asked for as are needed. */
+static const char *append_plain(struct buf *out, const char *at, const char *end)
+{
+    size_t most = (size_t)(end - at) + 8;
+    if (out->cap - out->len <= most && (out->max - out->len < most || buf_reserve(out, most))) {
+        const char *run_end = json_skip_plain(at, end);
+        buf_append(out, at, (size_t)(run_end - at));
+        return run_end;
+    }
+    char *to = out->ptr + out->len;
+    at = copy_plain(&to, at, end);
+    out->len = (size_t)(to - out->ptr);
+    return at;
+}
+
 static void append_quoted(struct buf *out, struct slice text)
 {
     const char *at = text.ptr;
     const char *end = text.ptr + text.len;
     buf_append_char(out, '"');
-    for (;;) {
-        const char *run_end = json_skip_plain(at, end);
-        buf_append(out, at, (size_t)(run_end - at));
-        if (run_end == end)
-            break;
-        at = run_end + append_special(out, run_end, end);
-    }
+    for (at = append_plain(out, at, end); at < end; at = append_plain(out, at, end))
+        at += append_special(out, at, end);
     buf_append_char(out, '"');
 }
 

@@ -27,11 +27,13 @@ bool db_result_is_null(const struct db_result *res, int row, int col)
     return PQgetisnull(pg(res), row, col);
 }
 
+/* PQgetlength gives 0 for null too. */
 struct slice db_result_text(const struct db_result *res, int row, int col)
 {
-    if (db_result_is_null(res, row, col))
+    int len = PQgetlength(pg(res), row, col);
+    if (len == 0 && db_result_is_null(res, row, col))
         return SLICE_EMPTY;
-    return (struct slice){PQgetvalue(pg(res), row, col), (size_t)PQgetlength(pg(res), row, col)};
+    return (struct slice){PQgetvalue(pg(res), row, col), (size_t)len};
 }
 
 static uint64_t read_big_endian(const char *bytes, int width)
@@ -44,9 +46,9 @@ static uint64_t read_big_endian(const char *bytes, int width)
 
 int64_t db_result_int(const struct db_result *res, int row, int col)
 {
-    if (db_result_is_null(res, row, col))
-        return 0;
     int width = PQgetlength(pg(res), row, col);
+    if (width == 0)
+        return 0;
     uint64_t raw = read_big_endian(PQgetvalue(pg(res), row, col), width);
     assert(width == 2 || width == 4 || width == 8);
     if (width == 2)
@@ -56,15 +58,16 @@ int64_t db_result_int(const struct db_result *res, int row, int col)
 
 bool db_result_bool(const struct db_result *res, int row, int col)
 {
-    return !db_result_is_null(res, row, col) && *PQgetvalue(pg(res), row, col) != 0;
+    return *PQgetvalue(pg(res), row, col) != 0; /* null gives "" */
 }
 
 int64_t db_result_time(const struct db_result *res, int row, int col)
 {
-    if (db_result_is_null(res, row, col))
+    int width = PQgetlength(pg(res), row, col);
+    if (width == 0)
         return 0;
-    assert(PQgetlength(pg(res), row, col) == 8);
-    return db_result_int(res, row, col) + EPOCH_2000_US;
+    assert(width == 8);
+    return (int64_t)read_big_endian(PQgetvalue(pg(res), row, col), width) + EPOCH_2000_US;
 }
 
 double db_result_double(const struct db_result *res, int row, int col)

@@ -22,7 +22,7 @@ static void page_free(struct page *page)
 
 static bool page_alloc(struct page *page, size_t count, bool is_search)
 {
-    page->tasks = mem_calloc(count, sizeof(*page->tasks));
+    page->tasks = mem_alloc(count * sizeof(*page->tasks)); /* task_decode fills them */
     if (!is_search)
         return page->tasks;
     page->ranks = mem_calloc(count, sizeof(*page->ranks));

@@ -4,6 +4,8 @@
 #include "tools/render_int.h"
 
 #define LIST_LIMIT_MAX 200
+#define ROW_BYTES      360 /* of a usual task in a list, */
+#define LINE_BYTES     64  /* and of its line */
 
 static const char *const status_words[] = {"all", "pending", "completed"};
 static const char *const sort_words[] = {"created_at", "due_date", "priority", "updated_at"};
@@ -125,6 +127,8 @@ void list_answer(struct tool_op *op, const struct db_task_list_reply *reply, lis
         cursor = text;
     }
     tool_answer_begin(&answer);
+    (void)buf_reserve(&answer.json, (size_t)(reply->count + 1) * ROW_BYTES); /* seen at the end */
+    (void)buf_reserve(&answer.text, (size_t)(reply->count + 1) * LINE_BYTES);
     json_begin_object(&answer.w);
     write_tasks(&answer.w, op, reply, write_row);
     json_key_string(&answer.w, "next_cursor", cursor);

@@ -257,9 +257,12 @@ void render_label_members(struct json_writer *w, const struct db_label *label, b
 /* A title's line breaks and other control characters would let it pass for further lines. */
 static void append_one_line(struct buf *out, struct slice text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        buf_append_char(out, (char)(c < 0x20 || c == 0x7F ? ' ' : c));
+    size_t start = out->len;
+    buf_append_slice(out, text);
+    for (size_t i = start; i < out->len; i++) {
+        unsigned char c = (unsigned char)out->ptr[i];
+        if (c < 0x20 || c == 0x7F)
+            out->ptr[i] = ' ';
     }
 }
 

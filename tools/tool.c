@@ -7,6 +7,7 @@
 
 #define JSON_MAX_BYTES ((size_t)8 * 1024 * 1024)
 #define TEXT_MAX_BYTES ((size_t)128 * 1024)
+#define TASK_BYTES     1000 /* of a usual one, with nothing left out */
 
 /* For when there is no memory to say it in another way. */
 #define NO_MEMORY_JSON                                                                             \
@@ -133,6 +134,7 @@ void tool_on_task(void *ctx, int status, const struct db_task_reply *reply, cons
         tell_task_change(op, reply);
     }
     tool_answer_begin(&answer);
+    (void)buf_reserve(&answer.json, TASK_BYTES); /* a failure shows at the end */
     json_begin_object(&answer.w);
     if (reply->task)
         render_task_members(&answer.w, reply->task);
