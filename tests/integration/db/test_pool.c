@@ -1,6 +1,7 @@
 /* The pool: what goes together, what is kept apart, and every limit. */
 #include "fixture.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include "support/mem_loop.h"
@@ -103,6 +104,24 @@ static struct db_pool_stats stats_of(const struct fixture *f)
     struct db_pool_stats stats;
     db_pool_stats(f->pool, &stats);
     return stats;
+}
+
+/* ---- the start ---- */
+
+/* As a program's does that makes its database first: the loop's time is an old one. */
+static void a_start_that_took_long_costs_the_first_statement_nothing(void **state)
+{
+    struct fixture *f = *state;
+    const struct timespec long_start = {.tv_sec = 1, .tv_nsec = 200000000};
+    struct db_pool_options options = options_of(1);
+    struct answer a = {0};
+    fixture_close_pool(f, 1000);
+    options.statement_ms = 1000;
+    nanosleep(&long_start, NULL);
+    fixture_open_pool(f, &options);
+    assert_int_equal(submit(f, &echo_stmt, &a, NULL, "x", NULL), 0);
+    fixture_wait(f, &a.is_done);
+    assert_int_equal(a.status, 0);
 }
 
 /* ---- together ---- */
@@ -565,6 +584,7 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        db_test(a_start_that_took_long_costs_the_first_statement_nothing),
         db_test(reads_go_out_before_the_first_is_answered),
         db_test(reads_of_one_turn_go_together_in_as_many_lanes_as_pay),
         db_test(a_bad_read_in_a_group_fails_alone),
