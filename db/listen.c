@@ -182,21 +182,21 @@ static void drop_first(struct db_listen *l)
     mem_free(first);
 }
 
-int db_listen_notify(struct db_listen *l, struct slice text)
+int db_listen_notify(struct db_listen *l, struct slice message)
 {
-    assert(text.len <= DB_LISTEN_MESSAGE_MAX && !l->is_closing);
-    if (l->queued_bytes + text.len > DB_LISTEN_QUEUE_BYTES)
+    assert(message.len <= DB_LISTEN_MESSAGE_MAX && !l->is_closing);
+    if (l->queued_bytes + message.len > DB_LISTEN_QUEUE_BYTES)
         return DB_EBUSY;
-    struct message *message = mem_alloc(sizeof(*message) + text.len + 1);
-    if (!message)
+    struct message *copy = mem_alloc(sizeof(*copy) + message.len + 1);
+    if (!copy)
         return DB_ENOMEM;
-    *message = (struct message){.len = text.len};
-    if (text.len > 0)
-        memcpy(message->text, text.ptr, text.len);
-    message->text[text.len] = '\0';
-    *(l->tail ? &l->tail->next : &l->head) = message;
-    l->tail = message;
-    l->queued_bytes += text.len;
+    *copy = (struct message){.len = message.len};
+    if (message.len > 0)
+        memcpy(copy->text, message.ptr, message.len);
+    copy->text[message.len] = '\0';
+    *(l->tail ? &l->tail->next : &l->head) = copy;
+    l->tail = copy;
+    l->queued_bytes += message.len;
     send_next(l);
     return 0;
 }
