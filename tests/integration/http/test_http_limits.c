@@ -72,6 +72,30 @@ static void what_two_parsers_may_read_differently_is_refused(void **state)
         expect_text_refused(f, requests[i], 400);
 }
 
+static void a_broken_line_is_seen_wherever_the_request_is_cut(void **state)
+{
+    static const char *const requests[] = {
+        POST "X:\rContent-Length: 70\r\n\r\n" SMUGGLED,
+        POST "X: a\nContent-Length: 70\r\n\r\n" SMUGGLED,
+    };
+    struct fixture *f = *state;
+    struct client c;
+    fixture_start(f);
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        for (size_t cut = 1; requests[i][cut]; cut++) {
+            client_open(&c, f);
+            client_send(&c, (struct slice){requests[i], cut});
+            for (int turn = 0; turn < 3; turn++)
+                uv_run(&f->loop, UV_RUN_NOWAIT);
+            client_send_text(&c, requests[i] + cut);
+            client_expect(&c, 400, NULL);
+            client_expect_end(&c);
+            client_close(&c);
+        }
+    }
+    assert_int_equal(f->request_count, 0);
+}
+
 static void chunks_that_are_none_are_refused(void **state)
 {
     static const char *const requests[] = {
@@ -300,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_fixture(what_two_parsers_may_read_differently_is_refused),
+        with_fixture(a_broken_line_is_seen_wherever_the_request_is_cut),
         with_fixture(chunks_that_are_none_are_refused),
         with_fixture(a_nul_is_refused_wherever_it_stands),
         with_fixture(codings_and_versions_that_are_not_ours_are_named),
