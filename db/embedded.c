@@ -30,6 +30,7 @@
 #define SECOND_US      INT64_C(1000000)
 #define LOCK_WAIT_US   (90 * SECOND_US) /* another's start or stop, which has its own limits */
 #define START_WAIT_US  (60 * SECOND_US) /* after a crash the server reads its log first */
+#define EXEC_WAIT_US   (2 * SECOND_US)  /* a program just executed has no arguments to show yet */
 #define ORPHAN_WAIT_US (20 * SECOND_US)
 #define STOP_WAIT_US   (20 * SECOND_US)
 #define REFUSALS_MAX   50 /* of a server that says it is ready, 20 ms apart */
@@ -226,7 +227,8 @@ static int refuse_start(const struct db_embedded *e, const char *why, struct err
 
 struct start {
     int64_t begin_us;
-    pid_t launched;  /* 0: none yet */
+    pid_t launched; /* 0: none yet */
+    int64_t launched_us;
     off_t log_start; /* where the log stood then */
     int refusals;
 };
@@ -236,11 +238,14 @@ static int launch_again(struct db_embedded *e, struct start *start, struct error
     if (start->launched) {
         char why[160];
         embedded_complaint(e, start->log_start, why, sizeof(why));
+        if (!*why && clock_monotonic_us() - start->launched_us < EXEC_WAIT_US)
+            return 0;
         if (!is_left_by_forerunner(why) || clock_monotonic_us() - start->begin_us > ORPHAN_WAIT_US)
             return refuse_start(e, why, err);
         pause_ms(100);
     }
     start->log_start = embedded_log_size(e);
+    start->launched_us = clock_monotonic_us();
     return embedded_start_server(e, &start->launched, err);
 }
 
