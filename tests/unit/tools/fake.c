@@ -113,7 +113,7 @@ static int start(struct db_pool *p, enum fake_op op, int64_t user_id, void *ctx,
     p->op = op;
     p->user_id = user_id;
     p->ctx = ctx;
-    if (p->start_status == 0)
+    if (p->start_status == 0 && id)
         *id = OP_ID;
     return p->start_status;
 }
