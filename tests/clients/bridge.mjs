@@ -12,14 +12,17 @@ const options = JSON.parse(optionsText);
 const installed = createRequire(join(process.env.TODO_CLIENTS, "package.json"));
 const load = (name) => import(pathToFileURL(installed.resolve(name)).href);
 const info = { name: `bridge-${line}`, version: "1" };
+const isModern = options.revision === "2026-07-28";
+const heard = [];
+const hear = (notification) => heard.push(notification.params.uri);
 
 async function connectV2() {
   const { Client, StreamableHTTPClientTransport } = await load("@modelcontextprotocol/client");
   const { StdioClientTransport } = await load("@modelcontextprotocol/client/stdio");
-  const isModern = options.revision === "2026-07-28";
   const client = new Client(info, isModern
     ? { versionNegotiation: { mode: options.mode } }
     : { supportedProtocolVersions: [options.revision] });
+  client.setNotificationHandler("notifications/resources/updated", hear);
   await client.connect(options.url
     ? new StreamableHTTPClientTransport(new URL(options.url))
     : new StdioClientTransport({ ...options, stderr: "inherit" }));
@@ -42,10 +45,27 @@ async function connectV1() {
     revision = agreed;
     setRevision?.(agreed);
   };
+  const { ResourceUpdatedNotificationSchema } = await load("@modelcontextprotocol/sdk/types.js");
   const client = new Client(info);
+  client.setNotificationHandler(ResourceUpdatedNotificationSchema, hear);
   await client.connect(transport);
   return [client, revision];
 }
+
+const commands = {
+  "tools/list": (client) => client.listTools(),
+  "tools/call": (client, params) => client.callTool(params),
+  "resources/list": (client) => client.listResources(),
+  "resources/read": (client, params) => client.readResource(params),
+  "prompts/list": (client) => client.listPrompts(),
+  "prompts/get": (client, params) => client.getPrompt(params),
+  "resources/subscribe": async (client, params) => {
+    await (isModern ? client.listen({ resourceSubscriptions: [params.uri] })
+      : client.subscribeResource(params));
+    return {};
+  },
+  heard: () => ({ uris: heard }),
+};
 
 function answer(object) {
   process.stdout.write(`${JSON.stringify(object)}\n`);
@@ -56,9 +76,7 @@ answer({ revision, server: client.getServerVersion(), instructions: client.getIn
 for await (const text of createInterface({ input: process.stdin })) {
   const command = JSON.parse(text);
   try {
-    answer({ result: command.method === "tools/list"
-      ? await client.listTools()
-      : await client.callTool(command.params) });
+    answer({ result: await commands[command.method](client, command.params) });
   } catch (e) {
     answer({ error: { code: e.code ?? null, message: e.message } });
   }

@@ -11,11 +11,12 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sessions import (InspectorSession, ProtocolError, PythonAutoSession,  # noqa: E402
-                      PythonSession, Target, TypeScriptAutoSession, TypeScriptSession,
-                      TypeScriptV1Session, WireSession)
+from sessions import (GoSession, InspectorSession, ProtocolError, PythonAutoSession,  # noqa: E402
+                      PythonSession, RustSession, Target, TypeScriptAutoSession,
+                      TypeScriptSession, TypeScriptV1Session, WireSession)
 from story import Story  # noqa: E402
-from todo_server import LEGACY, MODERN, Postgres, Server, server_binary  # noqa: E402
+from todo_server import (LEGACY, MODERN, SKIPPED, Postgres, Server,  # noqa: E402
+                         server_binary)
 
 EVERY = (MODERN, *LEGACY)
 CLIENTS = {  # name -> (session, revisions, what it tells)
@@ -24,6 +25,8 @@ CLIENTS = {  # name -> (session, revisions, what it tells)
     "typescript": (TypeScriptSession, EVERY, Story.run),
     "typescript_auto": (TypeScriptAutoSession, (MODERN,), Story.tour),
     "typescript_v1": (TypeScriptV1Session, LEGACY[:1], Story.run),
+    "go": (GoSession, EVERY, Story.run),
+    "rust": (RustSession, EVERY, Story.run),
     "inspector": (InspectorSession, (MODERN, LEGACY[0]), Story.tour),
     "wire": (WireSession, EVERY, Story.run),
 }
@@ -82,4 +85,7 @@ def add_tests(clients):
 if __name__ == "__main__":
     chosen = sys.argv.pop(1) if len(sys.argv) > 1 else "all"
     add_tests(CLIENTS if chosen == "all" else [chosen])
-    unittest.main(verbosity=2)
+    result = unittest.main(verbosity=2, exit=False).result
+    if len(result.skipped) == result.testsRun:
+        sys.exit(SKIPPED)
+    sys.exit(not result.wasSuccessful())

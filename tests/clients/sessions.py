@@ -9,11 +9,13 @@ A target says where the server is: over HTTP, or the program to start for stdio.
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import unittest
 
 import anyio.from_thread
 import jsonschema
@@ -23,7 +25,7 @@ from mcp import Client, MCPError, StdioServerParameters
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from todo_server import MODERN, ToolError  # noqa: E402
+from todo_server import MODERN, SKIPPED, ToolError  # noqa: E402
 from wire import HttpWire, StdioWire  # noqa: E402
 
 CLIENTS = os.environ["TODO_CLIENTS"]
@@ -40,6 +42,17 @@ class Target:
     env: dict
 
 
+@functools.cache
+def built(folder):
+    """The program that is built from a folder; the test is skipped where its compiler is missing."""
+    done = subprocess.run(["bash", f"{HERE}/../lib/built.sh", f"{HERE}/{folder}"], check=False,
+                          stdout=subprocess.PIPE, text=True)
+    if done.returncode == SKIPPED:
+        raise unittest.SkipTest(f"nothing here builds {folder}")
+    done.check_returncode()
+    return done.stdout.strip()
+
+
 class ProtocolError(Exception):
     """A JSON-RPC error instead of a tool's result."""
 
@@ -50,7 +63,9 @@ class ProtocolError(Exception):
 
 class Session:
     """What all have in common. A subclass connects and sends; results come as the wire has them:
-    {"content": …, "structuredContent": …, "isError": …}."""
+    {"content": …, "structuredContent": …, "isError": …}. One that `hears` has `request` for whatever
+    else there is, `subscribe` and `heard`: the URIs of resources that were updated."""
+    hears = False
 
     def __init__(self, target, revision):
         self.target = target
@@ -90,10 +105,27 @@ class Session:
     def call(self, tool, **arguments):
         return self.answer(tool, **arguments)[0]
 
+    def read(self, uri):
+        """The JSON of a resource's only content."""
+        [content] = self.request("resources/read", uri=uri)["contents"]
+        if (content["uri"], content["mimeType"]) != (uri, "application/json"):
+            raise AssertionError(content)
+        return json.loads(content["text"])
+
+    def prompt(self, name, **arguments):
+        """The text of its only message."""
+        [message] = self.request("prompts/get", name=name, arguments=arguments)["messages"]
+        return message["content"]["text"]
+
+    def names(self, method, what, key):
+        """What a listing has, by its name or URI."""
+        return {entry[key] for entry in self.request(method)[what]}
+
 
 class PythonSession(Session):
     """The official Python SDK."""
     modern_mode = MODERN
+    hears = True
 
     def connect(self):
         is_modern = self.revision == MODERN
@@ -104,8 +136,10 @@ class PythonSession(Session):
         target = self.target
         server = target.url or StdioServerParameters(command=target.command, args=target.args,
                                                      env=target.env)
+        self.updated = []
         self.portal = self.stack.enter_context(anyio.from_thread.start_blocking_portal())
-        client = Client(server, mode=self.modern_mode if is_modern else "legacy", read_timeout_seconds=60)
+        client = Client(server, mode=self.modern_mode if is_modern else "legacy",
+                        read_timeout_seconds=60, message_handler=self.hear)
         self.client = self.stack.enter_context(self.portal.wrap_async_context_manager(client))
         return self.client.session.protocol_version
 
@@ -123,28 +157,49 @@ class PythonSession(Session):
         return result.model_dump(by_alias=True, mode="json", exclude_unset=True)
 
 
+    def request(self, method, **params):
+        ask = {"resources/list": self.client.list_resources, "prompts/get": self.client.get_prompt,
+               "resources/read": self.client.read_resource,
+               "prompts/list": self.client.list_prompts}[method]
+        result = self.portal.call(ask, *params.values())
+        return result.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+    async def hear(self, message):
+        if isinstance(message, mcp_types.ResourceUpdatedNotification):
+            self.updated.append(message.params.uri)
+
+    def subscribe(self, uri):
+        if self.revision == MODERN:
+            self.stack.enter_context(self.portal.wrap_async_context_manager(
+                self.client.listen(resource_subscriptions=[uri])))
+        else:
+            self.portal.call(self.client.session.subscribe_resource, uri)
+
+    def heard(self):
+        return list(self.updated)
+
+
 class PythonAutoSession(PythonSession):
     """The same as it is by default: it asks the server which revisions there are."""
     modern_mode = "auto"
 
 
-class TypeScriptSession(Session):
-    """The official TypeScript SDK, through bridge.mjs."""
-    line = "v2"
-    modern_mode = {"pin": MODERN}
+class BridgeSession(Session):
+    """A client in another language, through a bridge: a program that takes commands on stdin. A
+    subclass has `bridge(options)`, its words."""
+    hears = True
 
     def connect(self):
         target = self.target
-        options = {"revision": self.revision, "mode": self.modern_mode}
+        options = {"revision": self.revision}
         options |= {"url": target.url} if target.url else {
             "command": target.command, "args": target.args, "env": target.env}
         self.process = self.stack.enter_context(subprocess.Popen(
-            [NODE, f"{HERE}/bridge.mjs", self.line, json.dumps(options)], text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+            self.bridge(options), text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
         self.stack.callback(self.process.stdin.close)
-        return self.read()["revision"]
+        return self.read_line()["revision"]
 
-    def read(self):
+    def read_line(self):
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"the bridge ended with {self.process.wait(30)}")
@@ -152,7 +207,7 @@ class TypeScriptSession(Session):
 
     def request(self, method, **params):
         print(json.dumps({"method": method, "params": params}), file=self.process.stdin, flush=True)
-        answer = self.read()
+        answer = self.read_line()
         if "error" in answer:
             raise ProtocolError(answer["error"]["code"], answer["error"]["message"])
         return answer["result"]
@@ -163,6 +218,22 @@ class TypeScriptSession(Session):
     def send_call(self, tool, arguments):
         return self.request("tools/call", name=tool, arguments=arguments)
 
+    def subscribe(self, uri):
+        self.request("resources/subscribe", uri=uri)
+
+    def heard(self):
+        return self.request("heard")["uris"]
+
+
+class TypeScriptSession(BridgeSession):
+    """The official TypeScript SDK."""
+    line = "v2"
+    modern_mode = {"pin": MODERN}
+
+    def bridge(self, options):
+        options |= {"mode": self.modern_mode}
+        return [NODE, f"{HERE}/bridge.mjs", self.line, json.dumps(options)]
+
 
 class TypeScriptAutoSession(TypeScriptSession):
     """The same, asking the server first."""
@@ -172,6 +243,23 @@ class TypeScriptAutoSession(TypeScriptSession):
 class TypeScriptV1Session(TypeScriptSession):
     """The first line of that SDK, which most clients in use are built on."""
     line = "v1"
+
+
+class BuiltSession(BridgeSession):
+    """A bridge that is built first, from the folder of its language."""
+
+    def bridge(self, options):
+        return [built(self.folder), json.dumps(options)]
+
+
+class GoSession(BuiltSession):
+    """The official Go SDK."""
+    folder = "go"
+
+
+class RustSession(BuiltSession):
+    """The official Rust SDK."""
+    folder = "rust"
 
 
 class InspectorSession(Session):

@@ -7,7 +7,7 @@ import sys
 import os
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from todo_server import ToolError  # noqa: E402
+from todo_server import ToolError, wait_for  # noqa: E402
 
 TOOLS = {  # name -> (readOnlyHint, idempotentHint, destructiveHint of a writing tool)
     "add_task": (False, False), "list_tasks": (True, True), "get_task": (True, True),
@@ -21,6 +21,8 @@ DESTRUCTIVE = {"delete_task", "delete_category", "delete_tag"}
 TASK_MEMBERS = {"id", "title", "description", "completed", "status", "priority", "due_date",
                 "recurrence_rule", "timezone", "category", "tags", "reminder", "version",
                 "created_at", "updated_at", "completed_at"}
+RESOURCES = {"tasks://today", "tasks://overdue", "tasks://upcoming"}
+PROMPTS = {"plan_day", "weekly_review", "triage_overdue"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 DUE, DUE_UTC = "2031-03-01T09:30:00+01:00", "2031-03-01T08:30:00Z"
 
@@ -247,6 +249,21 @@ class Story:
                      "category_id")
         self.refused("get_task", {"task_id": 0}, "validation_error", "task_id")
 
+    def resources(self):
+        """What else a client sees: resources, one of which changes, and prompts."""
+        session = self.session
+        self.equal(session.names("resources/list", "resources", "uri"), RESOURCES)
+        self.equal(session.names("prompts/list", "prompts", "name"), PROMPTS)
+        self.t.assertIn("list_tasks", session.prompt("plan_day"))
+        session.subscribe("tasks://today")
+        self.equal(session.read("tasks://today")["tasks"], [])
+        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        task = self.call("add_task", title="Feed the cat", due_date=now)["id"]
+        wait_for(lambda: "tasks://today" in session.heard(), 20, "word of a resource's update")
+        self.equal([t["id"] for t in session.read("tasks://today")["tasks"]], [task])
+        self.equal(session.read(f"task://{task}")["title"], "Feed the cat")
+        self.call("delete_task", task_id=task)
+
     # ---- whole stories ----------------------------------------------------------------------
 
     def run(self):
@@ -270,6 +287,8 @@ class Story:
         for tag in tags:
             self.call("delete_tag", tag_id=tag)
         self.delete([task["id"], *errands, *found])
+        if self.session.hears:
+            self.resources()
         self.nothing_is_there()
 
     def tour(self):

@@ -18,6 +18,7 @@ import time
 
 MODERN = "2026-07-28"
 LEGACY = ("2025-11-25", "2025-06-18", "2025-03-26")
+SKIPPED = 77  # the exit code of a test that could not be run
 
 
 def server_binary():
