@@ -39,7 +39,7 @@ __attribute__((warn_unused_result)) int db_listen_new(uv_loop_t *loop,
                                                       const struct db_listen_options *options,
                                                       const struct log *log, struct db_listen **out,
                                                       struct error *err);
-/* Copies the text. 0, DB_EBUSY (too much waits), DB_ENOMEM. */
-__attribute__((warn_unused_result)) int db_listen_notify(struct db_listen *l, struct slice text);
+/* Copies the message. 0, DB_EBUSY (too much waits), DB_ENOMEM. */
+__attribute__((warn_unused_result)) int db_listen_notify(struct db_listen *l, struct slice message);
 /* Sends what waits (at most `drain_ms`), hears nothing more, then `closed`, then frees itself. */
 void db_listen_close(struct db_listen *l, uint32_t drain_ms, db_listen_closed_fn closed, void *ctx);

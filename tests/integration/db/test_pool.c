@@ -474,32 +474,6 @@ static void null_and_empty_are_different_values(void **state)
     assert_int_equal(b.status, DB_ECONSTRAINT); /* not null */
 }
 
-/* stderr is the log's: one JSON object a line. */
-static void what_the_server_notes_is_not_printed(void **state)
-{
-    static const struct db_stmt note = {.name = "note", .sql = "select public.note()"};
-    struct fixture *f = *state;
-    const struct db_pool_options options = options_of(1);
-    struct answer a = {0};
-    reopen(f, &options);
-    postgres_run(f->pg, "create or replace function public.note() returns integer language plpgsql"
-                        " as 'begin raise warning ''noted''; return 1; end'");
-    FILE *file = tmpfile();
-    int before = dup(STDERR_FILENO);
-    assert_non_null(file);
-    assert_int_equal(dup2(fileno(file), STDERR_FILENO), STDERR_FILENO);
-    int status = submit(f, &note, &a, NULL, NULL, NULL);
-    while (!status && !a.is_done)
-        uv_run(&f->loop, UV_RUN_ONCE);
-    dup2(before, STDERR_FILENO);
-    close(before);
-    off_t printed = lseek(fileno(file), 0, SEEK_END);
-    fclose(file);
-    assert_int_equal(status, 0);
-    assert_int_equal(a.status, 0);
-    assert_int_equal(printed, 0);
-}
-
 /* ---- closing ---- */
 
 static void closing_waits_for_what_was_submitted(void **state)
@@ -602,7 +576,6 @@ int main(void)
         db_test(a_statement_outlives_a_change_of_its_table),
         db_test(a_wrong_statement_fails_alone_and_says_nothing_internal),
         db_test(null_and_empty_are_different_values),
-        db_test(what_the_server_notes_is_not_printed),
         db_test(closing_waits_for_what_was_submitted),
         db_test(a_closing_pool_refuses_and_past_its_time_ends_what_is_left),
         db_test(every_allocation_may_fail),

@@ -1,6 +1,8 @@
 /* The pool when connections break or the server goes: what is repeated, what is told. */
 #include "fixture.h"
 
+#include <unistd.h>
+
 static const struct db_stmt echo_stmt = {
     .name = "echo", .sql = "select $1::text", .param_count = 1};
 static const struct db_stmt slow_read_stmt = {
@@ -203,6 +205,30 @@ static void a_stopped_server_is_given_up_and_comes_back(void **state)
     assert_int_equal(a.status, 0);
 }
 
+/* stderr is the log's: one JSON object a line. */
+static void what_the_server_notes_is_not_printed(void **state)
+{
+    static const struct db_stmt note = {.name = "note", .sql = "select public.note()"};
+    struct fixture *f = *state;
+    struct answer a;
+    reopen(f, 1, 10000);
+    postgres_run(f->pg, "create or replace function public.note() returns integer language plpgsql"
+                        " as 'begin raise warning ''noted''; return 1; end'");
+    FILE *file = tmpfile();
+    int before = dup(STDERR_FILENO);
+    assert_non_null(file);
+    assert_int_equal(dup2(fileno(file), STDERR_FILENO), STDERR_FILENO);
+    submit(f, &note, &a, NULL);
+    while (!a.is_done)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    off_t printed = lseek(fileno(file), 0, SEEK_END);
+    fclose(file);
+    assert_int_equal(a.status, 0);
+    assert_int_equal(printed, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +240,7 @@ int main(void)
         db_test(with_no_server_a_statement_ends_after_its_time),
         db_test(a_pool_may_start_before_its_server),
         db_test(a_stopped_server_is_given_up_and_comes_back),
+        db_test(what_the_server_notes_is_not_printed),
     };
     return cmocka_run_group_tests(tests, postgres_setup, postgres_teardown);
 }
