@@ -353,6 +353,19 @@ int db_pool_new(uv_loop_t *loop, const struct db_pool_options *options, const st
     p->options = *options;
     p->options.conninfo = mem_strdup(options->conninfo);
     if (p->options.read_lanes == 0)
+/* The first at once, the others by the janitor one after the other: at a start they would only hold
+ * up what the first is asked. */
+static void start_conns(struct db_pool *p)
+{
+    for (uint32_t i = 0; i < p->options.size; i++) {
+        struct db_conn *c = &p->conns[i];
+        c->pool = p;
+        c->backoff_ms = p->options.reconnect_min_ms;
+        c->retry_ms = uv_now(p->loop) + (uint64_t)i * JANITOR_MS;
+    }
+    conn_start(&p->conns[0]);
+}
+
         p->options.read_lanes = uv_available_parallelism();
     p->conns = mem_calloc(options->size, sizeof(*p->conns));
     if (!p->options.conninfo || !p->conns) {
@@ -362,11 +375,7 @@ int db_pool_new(uv_loop_t *loop, const struct db_pool_options *options, const st
     uv_update_time(
         loop); /* what came before may have blocked for longer than a statement may wait */
     start_handles(p);
-    for (uint32_t i = 0; i < options->size; i++) {
-        p->conns[i].pool = p;
-        p->conns[i].backoff_ms = options->reconnect_min_ms;
-        conn_start(&p->conns[i]);
-    }
+    start_conns(p);
     *out = p;
     return 0;
 }

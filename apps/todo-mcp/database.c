@@ -14,13 +14,13 @@ int database_open(const struct settings *s, uv_loop_t *loop, const struct log *l
         status = db_embedded_open(s->data_dir, log, embedded, err);
         conninfo = status ? NULL : db_embedded_conninfo(*embedded);
     }
-    if (!status)
-        status = db_migrate(conninfo, log, err);
     if (status)
         return status;
     struct db_pool_options options = db_pool_options_default;
     options.conninfo = conninfo;
     options.size = s->pool_size;
     options.statement_ms = s->statement_ms;
-    return db_pool_new(loop, &options, log, pool, err);
+    status =
+        db_pool_new(loop, &options, log, pool, err); /* first: its connection starts meanwhile */
+    return status ? status : db_migrate(conninfo, log, err);
 }
