@@ -190,6 +190,13 @@ static void append_unit(struct db_conn *c, struct db_unit *u)
     c->has_write |= u->is_write;
 }
 
+static bool are_lock_free(const struct db_op *ops)
+{
+    while (ops && ops->stmt->is_lock_free)
+        ops = ops->next;
+    return !ops;
+}
+
 static struct db_unit *unit_new(struct db_op *ops, bool is_write)
 {
     struct db_unit *u = mem_alloc(sizeof(*u));
@@ -197,6 +204,7 @@ static struct db_unit *unit_new(struct db_op *ops, bool is_write)
         *u = (struct db_unit){.ops = ops,
                               .at = ops,
                               .is_write = is_write,
+                              .is_lock_free = is_write && are_lock_free(ops),
                               .is_quick = ops && !is_write && !ops->stmt->is_slow};
     return u;
 }

@@ -15,7 +15,7 @@
 #define JANITOR_MS     20
 #define CONFLICTS_MAX  3
 #define READS_DEEP     16 /* units in flight a connection before reads wait in the queue */
-#define READS_LEAST    4  /* quick reads that are worth a lane of their own */
+#define SHARE_LEAST    4  /* statements that are worth a lane of their own */
 #define READ_WAIT_MS   2  /* after which they get one more */
 #define CONNECT_MAX_MS 5000
 
@@ -145,27 +145,19 @@ static struct db_conn *pick_conn(struct db_pool *p, bool for_write)
     return best;
 }
 
-/* How many more connections may take quick reads. */
-static uint32_t free_lanes(const struct db_pool *p)
-{
-    uint32_t lanes = p->options.read_lanes;
-    for (uint32_t i = 0; i < p->options.size && lanes > 0; i++)
-        lanes -= p->conns[i].quick_count > 0;
-    return lanes;
-}
-
 static bool goes_alone(const struct db_op *op)
 {
     return op->is_alone || op->stmt->is_slow;
 }
 
 /* The next `max` of the queue, as far as they may go together. */
-static struct db_op *take_group(struct db_op_list *list, uint32_t max)
+static struct db_op *take_group(struct db_op_list *list, uint32_t max, bool only_lock_free)
 {
     struct db_op *first = op_list_pop(list);
     struct db_op *last = first;
     for (uint32_t n = 1; !goes_alone(first) && n < max; n++) {
-        if (!list->head || goes_alone(list->head))
+        const struct db_op *next = list->head;
+        if (!next || goes_alone(next) || (only_lock_free && !next->stmt->is_lock_free))
             break;
         last->next = op_list_pop(list);
         last = last->next;
@@ -173,13 +165,22 @@ static struct db_op *take_group(struct db_op_list *list, uint32_t max)
     return first;
 }
 
-/* An even share of the queue for each lane, but no lane for a few. */
-static uint32_t share_of_lane(const struct db_pool *p, uint32_t lanes)
+/* An even share of a queue for each free lane, but no lane for a few. */
+static uint32_t share_of_lane(const struct db_pool *p, uint32_t queued, uint32_t lanes)
 {
-    uint32_t share = lanes > 0 ? (p->reads.count + lanes - 1) / lanes : p->reads.count;
-    if (share < READS_LEAST)
-        share = READS_LEAST;
+    uint32_t share = lanes > 0 ? (queued + lanes - 1) / lanes : queued;
+    if (share < SHARE_LEAST)
+        share = SHARE_LEAST;
     return share < p->options.group_max ? share : p->options.group_max;
+}
+
+/* How many more connections may take quick reads. */
+static uint32_t free_read_lanes(const struct db_pool *p)
+{
+    uint32_t lanes = p->options.lanes;
+    for (uint32_t i = 0; i < p->options.size && lanes > 0; i++)
+        lanes -= p->conns[i].quick_count > 0;
+    return lanes;
 }
 
 static void dispatch_reads(struct db_pool *p)
@@ -187,40 +188,50 @@ static void dispatch_reads(struct db_pool *p)
     uint64_t now = uv_now(p->loop);
     while (p->reads.head) {
         const struct db_op *head = p->reads.head;
-        uint32_t lanes = goes_alone(head) ? 0 : free_lanes(p);
+        uint32_t lanes = goes_alone(head) ? 0 : free_read_lanes(p);
         if (!goes_alone(head) && lanes == 0 && now - head->queued_ms < READ_WAIT_MS)
             return;
         struct db_conn *c = pick_conn(p, false);
         if (!c)
             return;
-        conn_send(c, take_group(&p->reads, share_of_lane(p, lanes)), false);
+        conn_send(c, take_group(&p->reads, share_of_lane(p, p->reads.count, lanes), false), false);
     }
 }
 
-/* True when a group may start now: none in flight, or all have been so for longer than lane_ms. */
-static bool is_lane_open(const struct db_pool *p)
+/* How many more groups may start now, the next one being of writes that are `lock_free`. Only what
+ * is in flight for less than lane_ms counts: one that takes longer may wait for a row. */
+static uint32_t free_write_lanes(const struct db_pool *p, bool lock_free)
 {
     uint64_t now = uv_now(p->loop);
-    for (uint32_t i = 0; i < p->options.size; i++) {
-        const struct db_conn *c = &p->conns[i];
-        if (!c->has_write)
-            continue;
-        for (const struct db_unit *u = c->head; u; u = u->next) {
-            if (u->is_write && now - u->sent_ms < p->options.lane_ms)
-                return false;
-        }
+    uint32_t lanes = lock_free ? p->options.lanes : 1;
+    for (uint32_t i = 0; i < p->options.size && lanes > 0; i++) {
+        const struct db_unit *u = p->conns[i].has_write ? p->conns[i].head : NULL;
+        while (u && !u->is_write)
+            u = u->next;
+        if (u && now - u->sent_ms < p->options.lane_ms)
+            lanes = lock_free && u->is_lock_free ? lanes - 1 : 0;
     }
-    return true;
+    return lanes;
+}
+
+static struct db_op *take_writes(struct db_pool *p)
+{
+    bool lock_free = p->writes.head->stmt->is_lock_free;
+    uint32_t lanes = free_write_lanes(p, lock_free);
+    if (lanes == 0 && !p->writes.head->is_alone)
+        return NULL;
+    return take_group(&p->writes, share_of_lane(p, p->writes.count, lanes), lock_free);
 }
 
 static void dispatch_writes(struct db_pool *p)
 {
-    while (p->writes.head && (p->writes.head->is_alone || is_lane_open(p))) {
+    while (p->writes.head) {
         struct db_conn *c = pick_conn(p, true);
-        if (!c)
+        struct db_op *ops = c ? take_writes(p) : NULL;
+        if (!ops)
             return;
         p->stats.groups++;
-        conn_send(c, take_group(&p->writes, p->options.group_max), true);
+        conn_send(c, ops, true);
     }
 }
 
@@ -342,17 +353,6 @@ static void free_pool(struct db_pool *p)
     mem_free(p);
 }
 
-int db_pool_new(uv_loop_t *loop, const struct db_pool_options *options, const struct log *log,
-                struct db_pool **out, struct error *err)
-{
-    struct db_pool *p = mem_calloc(1, sizeof(*p));
-    if (!p)
-        return error_set(err, DB_ENOMEM, NULL, "out of memory");
-    p->loop = loop;
-    p->log = log;
-    p->options = *options;
-    p->options.conninfo = mem_strdup(options->conninfo);
-    if (p->options.read_lanes == 0)
 /* The first at once, the others by the janitor one after the other: at a start they would only hold
  * up what the first is asked. */
 static void start_conns(struct db_pool *p)
@@ -366,7 +366,18 @@ static void start_conns(struct db_pool *p)
     conn_start(&p->conns[0]);
 }
 
-        p->options.read_lanes = uv_available_parallelism();
+int db_pool_new(uv_loop_t *loop, const struct db_pool_options *options, const struct log *log,
+                struct db_pool **out, struct error *err)
+{
+    struct db_pool *p = mem_calloc(1, sizeof(*p));
+    if (!p)
+        return error_set(err, DB_ENOMEM, NULL, "out of memory");
+    p->loop = loop;
+    p->log = log;
+    p->options = *options;
+    p->options.conninfo = mem_strdup(options->conninfo);
+    if (p->options.lanes == 0)
+        p->options.lanes = uv_available_parallelism();
     p->conns = mem_calloc(options->size, sizeof(*p->conns));
     if (!p->options.conninfo || !p->conns) {
         free_pool(p);

@@ -16,7 +16,8 @@
  * longer than READ_WAIT_MS, since a lane may be held up.
  *
  * Write lanes: normally one group is in flight; a second connection takes the next group when the
- * first has been in flight longer than `lane_ms`, so that one blocked row does not block all. */
+ * first has been in flight longer than `lane_ms`, so that one blocked row does not block all.
+ * Writes that only add rows wait for none, and take as many lanes as reads do. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -34,7 +35,8 @@ struct db_stmt {
     const char *sql;  /* $1 … $n; casts give the types */
     int param_count;  /* at most DB_PARAMS_MAX */
     bool is_write;
-    bool is_slow; /* a read that takes long as a rule: none waits for its end */
+    bool is_slow;      /* a read that takes long as a rule: none waits for its end */
+    bool is_lock_free; /* a write that no other can wait for: it only adds rows */
 };
 #define DB_PARAMS_MAX 32
 
@@ -47,7 +49,7 @@ struct db_pool_options {
     uint32_t size;             /* connections: 8 */
     uint32_t queue_max;        /* statements waiting: 4,096 */
     uint32_t group_max;        /* statements up to one Sync: 64 */
-    uint32_t read_lanes;       /* 0: as many as the machine has cores */
+    uint32_t lanes;            /* 0: as many as the machine has cores */
     uint32_t lane_ms;          /* 5 */
     uint32_t statement_ms;     /* statement_timeout, and the longest wait in the queue: 10 s */
     uint32_t reconnect_min_ms; /* backoff with jitter: 50 ms */

@@ -57,7 +57,8 @@ struct db_unit {
     const struct db_stmt *prepare; /* a Parse: its statement */
     uint64_t sent_ms;
     bool is_write;
-    bool is_quick; /* reads of which none is slow */
+    bool is_quick;     /* reads of which none is slow */
+    bool is_lock_free; /* writes that are all so */
     bool has_failed;
 };
 

@@ -31,6 +31,7 @@ const struct db_stmt task_add_stmt = {
            TASK_COLUMNS(TASK_NO_CATEGORY, TASK_NO_TAGS, TASK_NO_REMINDER) " from t",
     .param_count = 8,
     .is_write = true,
+    .is_lock_free = true,
 };
 
 /* The key is claimed before the task is made: of two calls at once one inserts it, the other waits

@@ -23,6 +23,12 @@ static const struct db_stmt insert_stmt = {
     .sql = "insert into public.items (id, value) values ($1::integer, $2::text) returning id",
     .param_count = 2,
     .is_write = true};
+static const struct db_stmt add_stmt = {
+    .name = "add",
+    .sql = "insert into public.items (id, value) values ($1::integer, $2::text) returning id",
+    .param_count = 2,
+    .is_write = true,
+    .is_lock_free = true};
 static const struct db_stmt update_stmt = {
     .name = "update",
     .sql = "update public.items set value = $2::text where id = $1::integer returning id",
@@ -175,7 +181,7 @@ static void reads_of_one_turn_go_together_in_as_many_lanes_as_pay(void **state)
     struct fixture *f = *state;
     struct db_pool_options options = options_of(3);
     struct answer answers[N];
-    options.read_lanes = 2;
+    options.lanes = 2;
     reopen(f, &options);
     while (stats_of(f).connections_up < 3)
         uv_run(&f->loop, UV_RUN_ONCE);
@@ -190,7 +196,7 @@ static void a_bad_read_in_a_group_fails_alone(void **state)
     struct fixture *f = *state;
     struct db_pool_options options = options_of(2);
     struct answer answers[5] = {0};
-    options.read_lanes = 1;
+    options.lanes = 1;
     reopen(f, &options);
     for (int i = 0; i < 5; i++)
         assert_int_equal(submit(f, &divide_stmt, &answers[i], NULL, by[i], NULL), 0);
@@ -216,6 +222,46 @@ static void writes_of_one_turn_are_one_transaction(void **state)
     assert_int_equal(postgres_int(f->pg, "select count(distinct xmin::text) from public.items"), 1);
     assert_int_equal(postgres_int(f->pg, "select count(*) from public.items"), N);
     assert_int_equal(stats_of(f).groups, 1);
+}
+
+static void writes_that_only_add_rows_take_as_many_lanes_as_pay(void **state)
+{
+    struct fixture *f = *state;
+    struct db_pool_options options = options_of(4);
+    struct answer answers[N] = {0};
+    options.lanes = 2;
+    reopen(f, &options);
+    while (stats_of(f).connections_up < 4)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(submit_item(f, &add_stmt, &answers[i], i), 0);
+    wait_all(f, answers, N);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(answers[i].status, 0);
+    assert_int_equal(postgres_int(f->pg, "select count(distinct xmin::text) from public.items"), 2);
+}
+
+static void writes_that_only_add_rows_wait_for_a_group_that_may_wait(void **state)
+{
+    struct fixture *f = *state;
+    struct db_pool_options options = options_of(4);
+    struct answer blocked = {0}, answers[N] = {0};
+    options.lanes = 4;
+    options.lane_ms = 60000;
+    reopen(f, &options);
+    while (stats_of(f).connections_up < 4)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    postgres_run(f->pg, "insert into public.items values (1000, '')");
+    postgres_run(f->pg, "begin; select from public.items where id = 1000 for update");
+    assert_int_equal(submit_item(f, &update_stmt, &blocked, 1000), 0);
+    fixture_wait_for_lock(f);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(submit_item(f, &add_stmt, &answers[i], i), 0);
+    uv_run(&f->loop, UV_RUN_NOWAIT);
+    assert_int_equal(stats_of(f).queued, N);
+    postgres_run(f->pg, "commit");
+    fixture_wait(f, &blocked.is_done);
+    wait_all(f, answers, N);
 }
 
 static void a_group_has_at_most_group_max_writes(void **state)
@@ -273,7 +319,7 @@ static void check_held_up_by_none(struct fixture *f, const struct db_stmt *long_
 {
     struct db_pool_options options = options_of(2);
     struct answer asleep = {0}, answers[N] = {0};
-    options.read_lanes = 1;
+    options.lanes = 1;
     reopen(f, &options);
     while (stats_of(f).connections_up < 2)
         uv_run(&f->loop, UV_RUN_ONCE);
@@ -563,6 +609,8 @@ int main(void)
         db_test(reads_of_one_turn_go_together_in_as_many_lanes_as_pay),
         db_test(a_bad_read_in_a_group_fails_alone),
         db_test(writes_of_one_turn_are_one_transaction),
+        db_test(writes_that_only_add_rows_take_as_many_lanes_as_pay),
+        db_test(writes_that_only_add_rows_wait_for_a_group_that_may_wait),
         db_test(a_group_has_at_most_group_max_writes),
         db_test(a_bad_row_in_a_group_fails_alone),
         db_test(a_callback_comes_after_the_commit),
