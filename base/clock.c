@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/error.h"
@@ -57,10 +58,14 @@ static struct civil civil_from_days(int64_t days)
                           (int)(day_of_year - (153 * shifted + 2) / 5 + 1)};
 }
 
+/* `value` below 100. */
 static char *put_two(char *out, unsigned value)
 {
-    out[0] = (char)('0' + value / 10 % 10);
-    out[1] = (char)('0' + value % 10);
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    memcpy(out, pairs + (size_t)2 * value, 2);
     return out + 2;
 }
 
@@ -69,8 +74,8 @@ static char *put_fraction(char *out, unsigned us)
 {
     *out++ = '.';
     out = put_two(out, us / 10000);
-    out = put_two(out, us / 100);
-    out = put_two(out, us);
+    out = put_two(out, us / 100 % 100);
+    out = put_two(out, us % 100);
     while (out[-1] == '0')
         out--;
     return out;
@@ -88,12 +93,19 @@ static struct civil date_of(int64_t time_us)
 
 static char *put_date(char *out, struct civil date)
 {
-    out = put_two(out, (unsigned)date.year / 100);
+    out = put_two(out, (unsigned)date.year / 100 % 100);
     out = put_two(out, (unsigned)date.year % 100);
     *out++ = '-';
     out = put_two(out, (unsigned)date.month);
     *out++ = '-';
     return put_two(out, (unsigned)date.day);
+}
+
+size_t clock_format_date(int64_t time_us, char *out)
+{
+    char *end = put_date(out, date_of(time_us));
+    *end = '\0';
+    return (size_t)(end - out);
 }
 
 size_t clock_format_rfc3339(int64_t time_us, char *out)

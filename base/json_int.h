@@ -1,8 +1,16 @@
 #pragma once
-/* base/json_int: what the JSON reader and writer share. */
+/* base/json_int: what the JSON readers and the writer share. */
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "base/slice.h"
+
+#define JSON_NUMBER_MAX_CHARS 63
+
+/* Of text that json_check has accepted; NULL: out of memory. */
+cJSON *json_build(struct slice text);
 
 #define JSON_EACH_BYTE UINT64_C(0x0101010101010101)
 #define JSON_HIGH_BITS UINT64_C(0x8080808080808080)

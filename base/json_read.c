@@ -1,5 +1,5 @@
-/* The strict door before cJSON: one pass over the text that checks the grammar of RFC 8259, UTF-8,
- * surrogate pairs, NUL and depth; then cJSON makes the tree; then duplicate keys are looked for. */
+/* The strict door: one pass over the text that checks the grammar of RFC 8259, UTF-8, surrogate
+ * pairs, NUL and depth; then json_tree.c makes the tree; then duplicate keys are looked for. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,8 +9,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-#define NUMBER_MAX_CHARS 63
-#define PAIRS_MAX_KEYS   16
+#define PAIRS_MAX_KEYS 16
 
 struct reader {
     const char *start;
@@ -90,7 +89,7 @@ static int check_escape(struct reader *r)
         r->at++;
         return check_unicode_escape(r);
     }
-    if (c < 0 || !strchr("\"\\/bfnrt", c))
+    if (c <= 0 || !strchr("\"\\/bfnrt", c)) /* it would find NUL too */
         return fail(r, BASE_ESYNTAX, "malformed escape");
     r->at++;
     return 0;
@@ -155,12 +154,12 @@ static int check_exponent(struct reader *r)
     return skip_digits(r);
 }
 
-/* cJSON reads at most 63 characters of a number, and takes 1e999 for infinity. */
+/* Longer than any number that means something; and a double has no 1e999. */
 static int check_number_range(struct reader *r, const char *number, bool has_exponent)
 {
-    char copy[NUMBER_MAX_CHARS + 1];
+    char copy[JSON_NUMBER_MAX_CHARS + 1];
     size_t len = (size_t)(r->at - number);
-    if (len > NUMBER_MAX_CHARS)
+    if (len > JSON_NUMBER_MAX_CHARS)
         return fail(r, BASE_EINVAL, "number longer than 63 characters");
     if (!has_exponent)
         return 0;
@@ -355,7 +354,7 @@ cJSON *json_parse(struct slice text, struct error *err)
 {
     if (json_check(text, err))
         return NULL;
-    cJSON *tree = cJSON_ParseWithLength(text.ptr, text.len);
+    cJSON *tree = json_build(text);
     if (!tree) {
         error_set(err, BASE_ENOMEM, NULL, "out of memory");
         return NULL;

@@ -134,30 +134,62 @@ static const char *copy_plain(char **to, const char *at, const char *end)
     return at;
 }
 
-/* The run of plain bytes at `at`; returns its end. Near the limit of `out` exactly as many bytes
- * are asked for as are needed. */
-static const char *append_plain(struct buf *out, const char *at, const char *end)
+/* Room for `len` bytes and a few more; false near the limit, where each append must ask. */
+static bool has_room(struct buf *out, size_t len)
 {
-    size_t most = (size_t)(end - at) + 8;
-    if (out->cap - out->len <= most && (out->max - out->len < most || buf_reserve(out, most))) {
+    size_t most = len + 16;
+    return out->cap - out->len > most || (out->max - out->len >= most && !buf_reserve(out, most));
+}
+
+/* Plain bytes, and quotes and backslashes with their escapes. Room for twice what is left. */
+static const char *copy_escaped(char **to, const char *at, const char *end)
+{
+    for (;;) {
+        at = copy_plain(to, at, end);
+        if (at == end || (*at != '"' && *at != '\\'))
+            return at;
+        *(*to)++ = '\\';
+        *(*to)++ = *at++;
+    }
+}
+
+/* As many of the bytes at `at` as need no closer look; returns their end. */
+static const char *append_run(struct buf *out, const char *at, const char *end)
+{
+    if (!has_room(out, 2 * (size_t)(end - at))) {
         const char *run_end = json_skip_plain(at, end);
         buf_append(out, at, (size_t)(run_end - at));
         return run_end;
     }
     char *to = out->ptr + out->len;
-    at = copy_plain(&to, at, end);
+    at = copy_escaped(&to, at, end);
     out->len = (size_t)(to - out->ptr);
     return at;
 }
 
-static void append_quoted(struct buf *out, struct slice text)
+static void append_quoted_slowly(struct buf *out, const char *at, const char *end)
 {
-    const char *at = text.ptr;
-    const char *end = text.ptr + text.len;
     buf_append_char(out, '"');
-    for (at = append_plain(out, at, end); at < end; at = append_plain(out, at, end))
+    for (at = append_run(out, at, end); at < end; at = append_run(out, at, end))
         at += append_special(out, at, end);
     buf_append_char(out, '"');
+}
+
+/* Most texts are plain from end to end. */
+static void append_quoted(struct buf *out, struct slice text)
+{
+    const char *end = text.ptr + text.len;
+    if (has_room(out, text.len)) {
+        char *to = out->ptr + out->len;
+        *to++ = '"';
+        if (copy_plain(&to, text.ptr, end) == end) {
+            *to++ = '"';
+            *to = '\0';
+            out->len = (size_t)(to - out->ptr);
+            return;
+        }
+    }
+    append_quoted_slowly(out, text.ptr, end);
 }
 
 void json_key(struct json_writer *w, const char *key)

@@ -1,5 +1,6 @@
 /* Binary results: integers in network byte order, times as microseconds since 2000-01-01. */
 #include <assert.h>
+#include <endian.h>
 #include <libpq-fe.h>
 #include <string.h>
 
@@ -39,6 +40,10 @@ struct slice db_result_text(const struct db_result *res, int row, int col)
 static uint64_t read_big_endian(const char *bytes, int width)
 {
     uint64_t value = 0;
+    if (width == 8) {
+        memcpy(&value, bytes, 8);
+        return be64toh(value);
+    }
     for (int i = 0; i < width; i++)
         value = value << 8 | (unsigned char)bytes[i];
     return value;

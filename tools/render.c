@@ -276,9 +276,9 @@ void render_task_line(struct buf *out, const struct db_task *task)
     }
     if (task->has_due_date) {
         char due[CLOCK_RFC3339_SIZE];
-        size_t len = clock_format_rfc3339(task->due_date, due);
+        size_t len = clock_format_date(task->due_date, due);
         buf_append_cstr(out, "due ");
-        buf_append(out, due, len < 10 ? len : 10);
+        buf_append(out, due, len);
         buf_append_char(out, ' ');
     }
     struct slice title = utf8_cut(task->title, LINE_TITLE_CHARS);

@@ -231,6 +231,7 @@ static void nul_is_refused_escaped_or_raw(void **state)
     expect_refused(SLICE_LIT("\"a\\u0000b\""), BASE_EINVAL);
     expect_refused(SLICE_LIT("{\"a\\u0000\":1}"), BASE_EINVAL);
     expect_refused(SLICE_LIT("\"a\0b\""), BASE_ESYNTAX);
+    expect_refused(SLICE_LIT("\"a\\\0b\""), BASE_ESYNTAX);
     expect_refused(SLICE_LIT("{}\0"), BASE_ESYNTAX);
     expect_refused(SLICE_LIT("\0"), BASE_ESYNTAX);
     expect_refused(SLICE_LIT("tru\0"), BASE_ESYNTAX);

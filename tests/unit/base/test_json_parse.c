@@ -61,7 +61,65 @@ static void a_slice_is_parsed_to_its_end_only(void **state)
     cJSON_Delete(tree);
 }
 
-static void the_longest_number_and_the_deepest_tree_get_through_cjson(void **state)
+/* NOLINTNEXTLINE(misc-no-recursion): the texts are flat */
+static void expect_same_tree(const cJSON *ours, const cJSON *theirs)
+{
+    while (ours && theirs) {
+        assert_int_equal(ours->type, theirs->type);
+        assert_int_equal(ours->valueint, theirs->valueint);
+        assert_true(ours->valuedouble == theirs->valuedouble);
+        assert_true(!ours->string == !theirs->string && !ours->valuestring == !theirs->valuestring);
+        if (ours->string)
+            assert_string_equal(ours->string, theirs->string);
+        if (ours->valuestring)
+            assert_string_equal(ours->valuestring, theirs->valuestring);
+        if (ours->child)
+            assert_null(ours->child->prev->next); /* the first one's `prev` is the last */
+        expect_same_tree(ours->child, theirs->child);
+        ours = ours->next;
+        theirs = theirs->next;
+    }
+    assert_true(!ours && !theirs);
+}
+
+static void the_tree_is_what_cjson_would_make(void **state)
+{
+    static const char *const texts[] = {
+        "0",
+        "-0",
+        "-12",
+        "999999999999999",
+        "-999999999999999",
+        "1234567890123456789",
+        "2147483648",
+        "-2147483649",
+        "-1.5e+3",
+        "2.5E-3",
+        "1e2",
+        " true ",
+        "false",
+        "null",
+        "\"\"",
+        "\"a longer text than eight bytes, with a \\\"quote\\\" and \\\\\"",
+        "\"\\b\\f\\n\\r\\t\\/\\u0041\\u00e9\\u20AC\\uD83D\\uDE00\"",
+        "\"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\"",
+        "[]",
+        "{}",
+        "[ 1 , [ ] , { } , \"x\" ]\n",
+        "{ \"a\" : 1 , \"b\\u0062\" : [ { \"c\" : null } , -2 ] , \"\" : \"\\\\\" }",
+        "[\"a\",\"b\",[\"c\"],{\"d\":\"e\",\"f\":true}]",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        cJSON *ours = parse(texts[i]);
+        cJSON *theirs = cJSON_Parse(texts[i]);
+        expect_same_tree(ours, theirs);
+        cJSON_Delete(ours);
+        cJSON_Delete(theirs);
+    }
+}
+
+static void the_longest_number_and_the_deepest_tree_get_through(void **state)
 {
     (void)state;
     char text[300];
@@ -197,7 +255,8 @@ int main(void)
         cmocka_unit_test(look_up_in_what_is_no_object_finds_nothing),
         cmocka_unit_test(strings_come_out_decoded),
         cmocka_unit_test(a_slice_is_parsed_to_its_end_only),
-        cmocka_unit_test(the_longest_number_and_the_deepest_tree_get_through_cjson),
+        cmocka_unit_test(the_tree_is_what_cjson_would_make),
+        cmocka_unit_test(the_longest_number_and_the_deepest_tree_get_through),
         cmocka_unit_test(duplicate_keys_are_refused_at_any_depth),
         cmocka_unit_test(a_duplicate_key_is_named),
         cmocka_unit_test(duplicates_are_found_in_objects_of_every_size),
