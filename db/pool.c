@@ -383,8 +383,7 @@ int db_pool_new(uv_loop_t *loop, const struct db_pool_options *options, const st
         free_pool(p);
         return error_set(err, DB_ENOMEM, NULL, "out of memory");
     }
-    uv_update_time(
-        loop); /* what came before may have blocked for longer than a statement may wait */
+    uv_update_time(loop); /* what came before may have blocked longer than a statement may wait */
     start_handles(p);
     start_conns(p);
     *out = p;

@@ -20,7 +20,11 @@ int database_open(const struct settings *s, uv_loop_t *loop, const struct log *l
     options.conninfo = conninfo;
     options.size = s->pool_size;
     options.statement_ms = s->statement_ms;
-    status =
-        db_pool_new(loop, &options, log, pool, err); /* first: its connection starts meanwhile */
-    return status ? status : db_migrate(conninfo, log, err);
+    /* Before the migrations, so that its first connection is made while they are looked at; they
+     * may take long, and the clock that its statements are timed with must not be from before. */
+    status = db_pool_new(loop, &options, log, pool, err);
+    if (!status)
+        status = db_migrate(conninfo, log, err);
+    uv_update_time(loop);
+    return status;
 }

@@ -1,6 +1,5 @@
 /* The pool: what goes together, what is kept apart, and every limit. */
 #include <time.h>
-#include <unistd.h>
 
 #include "items.h"
 #include "support/mem_loop.h"
