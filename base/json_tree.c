@@ -219,6 +219,12 @@ static bool take_value(struct builder *b)
     }
 }
 
+static bool is_key_due(const struct builder *b)
+{
+    const cJSON *parent = b->depth > 0 ? b->open[b->depth - 1] : NULL;
+    return parent && parent->type == cJSON_Object && !b->key;
+}
+
 /* One token; false: out of memory. */
 static bool take_token(struct builder *b)
 {
@@ -237,7 +243,7 @@ static bool take_token(struct builder *b)
         b->at++;
         return true;
     case '"':
-        if (b->depth > 0 && b->open[b->depth - 1]->type == cJSON_Object && !b->key) {
+        if (is_key_due(b)) {
             b->key = take_string(b);
             return b->key != NULL;
         }

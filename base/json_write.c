@@ -77,7 +77,9 @@ static void append_escaped_byte(struct buf *out, unsigned char c)
         escape[1] = 't';
         break;
     default:
-        memcpy(escape, "\\u00", 4);
+        escape[1] = 'u';
+        escape[2] = '0';
+        escape[3] = '0';
         escape[4] = hex[c >> 4];
         escape[5] = hex[c & 15];
         buf_append(out, escape, 6);
