@@ -172,14 +172,20 @@ static void take_word(struct builder *b, cJSON *node)
     b->at += *b->at == 'f' ? 5 : 4;
 }
 
+/* The array or object that is open; NULL at the top. */
+static cJSON *parent_of(const struct builder *b)
+{
+    return b->depth > 0 ? b->open[b->depth - 1] : NULL;
+}
+
 /* As cJSON links them: the first child's `prev` is the last. */
 static void attach(struct builder *b, cJSON *node)
 {
-    if (b->depth == 0) {
+    cJSON *parent = parent_of(b);
+    if (!parent) {
         b->root = node;
         return;
     }
-    cJSON *parent = b->open[b->depth - 1];
     node->string = b->key;
     b->key = NULL;
     if (!parent->child) {
@@ -221,7 +227,7 @@ static bool take_value(struct builder *b)
 
 static bool is_key_due(const struct builder *b)
 {
-    const cJSON *parent = b->depth > 0 ? b->open[b->depth - 1] : NULL;
+    const cJSON *parent = parent_of(b);
     return parent && parent->type == cJSON_Object && !b->key;
 }
 
