@@ -74,6 +74,7 @@ static void drop(struct db_conn *c)
     c->prepared_count = 0;
     c->lost_count = 0;
     c->is_dirty = false;
+    c->is_broken = false;
     if (c->state == CONN_READY)
         c->pool->stats.connections_up--;
     c->state = CONN_DOWN;
@@ -197,18 +198,6 @@ static bool are_lock_free(const struct db_op *ops)
     return !ops;
 }
 
-static struct db_unit *unit_new(struct db_op *ops, bool is_write)
-{
-    struct db_unit *u = mem_alloc(sizeof(*u));
-    if (u)
-        *u = (struct db_unit){.ops = ops,
-                              .at = ops,
-                              .is_write = is_write,
-                              .is_lock_free = is_write && are_lock_free(ops),
-                              .is_quick = ops && !is_write && !ops->stmt->is_slow};
-    return u;
-}
-
 static const struct db_prepared *find_prepared(const struct db_conn *c, const struct db_stmt *stmt)
 {
     for (int i = 0; i < c->prepared_count; i++) {
@@ -242,7 +231,8 @@ static bool prepare(struct db_conn *c, const struct db_stmt *stmt)
     char name[NAME_SIZE];
     if (find_prepared(c, stmt))
         return true;
-    struct db_unit *u = c->prepared_count < CONN_STATEMENTS_MAX ? unit_new(NULL, false) : NULL;
+    bool has_place = c->prepared_count < CONN_STATEMENTS_MAX;
+    struct db_unit *u = has_place ? mem_calloc(1, sizeof(*u)) : NULL;
     if (!u)
         return false;
     u->prepare = stmt;
@@ -279,30 +269,22 @@ static bool send_ops(struct db_conn *c, const struct db_op *ops)
     return PQpipelineSync(c->pg);
 }
 
-static void lose_ops(struct db_pool *p, struct db_op *ops)
+bool conn_send(struct db_conn *c, const struct db_group *group)
 {
-    struct error err;
-    error_set(&err, DB_ENOMEM, NULL, "out of memory");
-    (void)p;
-    while (ops) {
-        struct db_op *next = ops->next;
-        op_finish(ops, DB_ENOMEM, &err);
-        ops = next;
-    }
-}
-
-void conn_send(struct db_conn *c, struct db_op *ops, bool is_write)
-{
-    struct db_unit *u = unit_new(ops, is_write);
-    if (!u) {
-        lose_ops(c->pool, ops);
-        return;
-    }
-    bool is_sent = send_ops(c, ops);
+    struct db_unit *u = mem_alloc(sizeof(*u));
+    if (!u)
+        return false;
+    struct db_op *ops = op_list_take(group);
+    bool is_write = ops->stmt->is_write;
+    *u = (struct db_unit){.ops = ops,
+                          .at = ops,
+                          .is_write = is_write,
+                          .is_lock_free = is_write && are_lock_free(ops),
+                          .is_quick = !is_write && !ops->stmt->is_slow};
+    c->is_broken |= !send_ops(c, ops);
     append_unit(c, u);
     c->is_dirty = true;
-    if (!is_sent)
-        conn_fail(c, "cannot send");
+    return true;
 }
 
 void conn_flush(struct db_conn *c)
@@ -310,12 +292,15 @@ void conn_flush(struct db_conn *c)
     if (!c->is_dirty || c->state != CONN_READY)
         return;
     int rest = PQflush(c->pg);
-    if (rest < 0) {
-        conn_fail(c, "cannot write");
-        return;
-    }
+    c->is_broken |= rest < 0;
     c->is_dirty = rest > 0;
     watch(c, UV_READABLE | (rest > 0 ? UV_WRITABLE : 0));
+}
+
+void conn_end_broken(struct db_conn *c)
+{
+    if (c->is_broken)
+        conn_fail(c, "cannot send");
 }
 
 /* ---- receiving ---- */
@@ -412,4 +397,5 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         receive(c);
     if (c->state == CONN_READY && (events & UV_WRITABLE))
         conn_flush(c);
+    conn_end_broken(c);
 }

@@ -66,6 +66,25 @@ struct db_op *op_list_pop(struct db_op_list *list)
     return op;
 }
 
+bool op_goes_alone(const struct db_op *op)
+{
+    return op->is_alone || op->stmt->is_slow;
+}
+
+struct db_op *op_list_take(const struct db_group *group)
+{
+    struct db_op *first = op_list_pop(group->list);
+    struct db_op *last = first;
+    for (uint32_t n = 1; !op_goes_alone(first) && n < group->max; n++) {
+        const struct db_op *next = group->list->head;
+        if (!next || op_goes_alone(next) || (group->only_lock_free && !next->stmt->is_lock_free))
+            break;
+        last->next = op_list_pop(group->list);
+        last = last->next;
+    }
+    return first;
+}
+
 static const char *sqlstate_of(const PGresult *res)
 {
     const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);

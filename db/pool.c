@@ -1,5 +1,5 @@
 /* The queues and their rules:
- *   submit -> reads | writes -> (prepare/check of the loop turn) dispatch -> conn_send
+ *   submit -> reads | writes -> (prepare/check of the loop's turn, or early) dispatch -> conn_send
  *   unit done -> callbacks; of a failed group the writes, and the reads that had no answer yet, go
  *   back to run alone
  *   unit lost (connection broke) -> reads once more, writes end with DB_EUNKNOWN */
@@ -12,12 +12,13 @@
 #include "base/mem.h"
 #include "db/pool_int.h"
 
-#define JANITOR_MS     20
-#define CONFLICTS_MAX  3
-#define READS_DEEP     16 /* units in flight a connection before reads wait in the queue */
-#define SHARE_LEAST    4  /* statements that are worth a lane of their own */
-#define READ_WAIT_MS   2  /* after which they get one more */
-#define CONNECT_MAX_MS 5000
+#define JANITOR_MS        20
+#define CONFLICTS_MAX     3
+#define READS_DEEP        16 /* units in flight a connection before reads wait in the queue */
+#define READ_LANES_A_CORE 3
+#define SHARE_LEAST       4 /* statements that are worth a lane of their own */
+#define READ_WAIT_MS      2 /* after which they get one more */
+#define CONNECT_MAX_MS    5000
 
 const struct db_pool_options db_pool_options_default = {
     .size = 8,
@@ -137,32 +138,13 @@ static struct db_conn *pick_conn(struct db_pool *p, bool for_write)
     struct db_conn *best = NULL;
     for (uint32_t i = 0; i < p->options.size; i++) {
         struct db_conn *c = &p->conns[i];
-        if (c->state != CONN_READY || c->has_write || (!for_write && c->in_flight >= READS_DEEP))
+        if (c->state != CONN_READY || c->is_broken || c->has_write ||
+            (!for_write && c->in_flight >= READS_DEEP))
             continue;
         if (!best || c->in_flight < best->in_flight)
             best = c;
     }
     return best;
-}
-
-static bool goes_alone(const struct db_op *op)
-{
-    return op->is_alone || op->stmt->is_slow;
-}
-
-/* The next `max` of the queue, as far as they may go together. */
-static struct db_op *take_group(struct db_op_list *list, uint32_t max, bool only_lock_free)
-{
-    struct db_op *first = op_list_pop(list);
-    struct db_op *last = first;
-    for (uint32_t n = 1; !goes_alone(first) && n < max; n++) {
-        const struct db_op *next = list->head;
-        if (!next || goes_alone(next) || (only_lock_free && !next->stmt->is_lock_free))
-            break;
-        last->next = op_list_pop(list);
-        last = last->next;
-    }
-    return first;
 }
 
 /* An even share of a queue for each free lane, but no lane for a few. */
@@ -177,7 +159,7 @@ static uint32_t share_of_lane(const struct db_pool *p, uint32_t queued, uint32_t
 /* How many more connections may take quick reads. */
 static uint32_t free_read_lanes(const struct db_pool *p)
 {
-    uint32_t lanes = p->options.lanes;
+    uint32_t lanes = p->options.read_lanes;
     for (uint32_t i = 0; i < p->options.size && lanes > 0; i++)
         lanes -= p->conns[i].quick_count > 0;
     return lanes;
@@ -188,13 +170,13 @@ static void dispatch_reads(struct db_pool *p)
     uint64_t now = uv_now(p->loop);
     while (p->reads.head) {
         const struct db_op *head = p->reads.head;
-        uint32_t lanes = goes_alone(head) ? 0 : free_read_lanes(p);
-        if (!goes_alone(head) && lanes == 0 && now - head->queued_ms < READ_WAIT_MS)
+        uint32_t lanes = op_goes_alone(head) ? 0 : free_read_lanes(p);
+        if (!op_goes_alone(head) && lanes == 0 && now - head->queued_ms < READ_WAIT_MS)
             return;
+        const struct db_group group = {&p->reads, share_of_lane(p, p->reads.count, lanes), false};
         struct db_conn *c = pick_conn(p, false);
-        if (!c)
+        if (!c || !conn_send(c, &group))
             return;
-        conn_send(c, take_group(&p->reads, share_of_lane(p, p->reads.count, lanes), false), false);
     }
 }
 
@@ -203,7 +185,7 @@ static void dispatch_reads(struct db_pool *p)
 static uint32_t free_write_lanes(const struct db_pool *p, bool lock_free)
 {
     uint64_t now = uv_now(p->loop);
-    uint32_t lanes = lock_free ? p->options.lanes : 1;
+    uint32_t lanes = lock_free ? p->options.write_lanes : 1;
     for (uint32_t i = 0; i < p->options.size && lanes > 0; i++) {
         const struct db_unit *u = p->conns[i].has_write ? p->conns[i].head : NULL;
         while (u && !u->is_write)
@@ -214,37 +196,41 @@ static uint32_t free_write_lanes(const struct db_pool *p, bool lock_free)
     return lanes;
 }
 
-static struct db_op *take_writes(struct db_pool *p)
-{
-    bool lock_free = p->writes.head->stmt->is_lock_free;
-    uint32_t lanes = free_write_lanes(p, lock_free);
-    if (lanes == 0 && !p->writes.head->is_alone)
-        return NULL;
-    return take_group(&p->writes, share_of_lane(p, p->writes.count, lanes), lock_free);
-}
-
 static void dispatch_writes(struct db_pool *p)
 {
     while (p->writes.head) {
+        const struct db_op *head = p->writes.head;
+        bool lock_free = head->stmt->is_lock_free;
+        uint32_t lanes = free_write_lanes(p, lock_free);
+        if (lanes == 0 && !head->is_alone)
+            return;
+        const struct db_group group = {&p->writes, share_of_lane(p, p->writes.count, lanes),
+                                       lock_free};
         struct db_conn *c = pick_conn(p, true);
-        struct db_op *ops = c ? take_writes(p) : NULL;
-        if (!ops)
+        if (!c || !conn_send(c, &group))
             return;
         p->stats.groups++;
-        conn_send(c, ops, true);
     }
 }
 
 static void on_alarm(uv_timer_t *handle);
 
-void pool_dispatch(struct db_pool *p)
+static void flush_all(struct db_pool *p)
 {
-    if (!p->reads.head && !p->writes.head)
-        return;
-    dispatch_writes(p);
-    dispatch_reads(p);
     for (uint32_t i = 0; i < p->options.size; i++)
         conn_flush(&p->conns[i]);
+}
+
+void pool_dispatch(struct db_pool *p)
+{
+    if (!p->reads.head && !p->writes.head && !p->is_sent_early)
+        return;
+    p->is_sent_early = false;
+    dispatch_writes(p);
+    dispatch_reads(p);
+    flush_all(p);
+    for (uint32_t i = 0; i < p->options.size; i++)
+        conn_end_broken(&p->conns[i]);
     if ((p->reads.head || p->writes.head) && !uv_is_active((uv_handle_t *)&p->alarm))
         uv_timer_start(&p->alarm, on_alarm, READ_WAIT_MS, 0);
 }
@@ -376,8 +362,10 @@ int db_pool_new(uv_loop_t *loop, const struct db_pool_options *options, const st
     p->log = log;
     p->options = *options;
     p->options.conninfo = mem_strdup(options->conninfo);
-    if (p->options.lanes == 0)
-        p->options.lanes = uv_available_parallelism();
+    if (p->options.read_lanes == 0)
+        p->options.read_lanes = READ_LANES_A_CORE * uv_available_parallelism();
+    if (p->options.write_lanes == 0)
+        p->options.write_lanes = uv_available_parallelism();
     p->conns = mem_calloc(options->size, sizeof(*p->conns));
     if (!p->options.conninfo || !p->conns) {
         free_pool(p);
@@ -388,6 +376,14 @@ int db_pool_new(uv_loop_t *loop, const struct db_pool_options *options, const st
     start_conns(p);
     *out = p;
     return 0;
+}
+
+/* So many reads are worth a lane: the server may begin while the loop's turn brings more. */
+static void send_early(struct db_pool *p)
+{
+    dispatch_reads(p);
+    flush_all(p);
+    p->is_sent_early = true;
 }
 
 int db_pool_submit(struct db_pool *p, const struct db_stmt *stmt, const db_param *params,
@@ -406,6 +402,8 @@ int db_pool_submit(struct db_pool *p, const struct db_stmt *stmt, const db_param
     op_list_push(stmt->is_write ? &p->writes : &p->reads, op);
     if (id)
         *id = op->id;
+    if (p->reads.count >= SHARE_LEAST && free_read_lanes(p) > 0)
+        send_early(p);
     return 0;
 }
 

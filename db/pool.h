@@ -11,13 +11,14 @@
  * (statements up to one Sync); where the group fails each is run again alone, so that one caller's
  * bad row never fails another's. A callback runs only after the commit of its statement.
  *
- * Read lanes: as many connections as the machine has cores take groups of reads, so that the
- * server's work is spread without a wake-up for each read; one more takes what has waited for
- * longer than READ_WAIT_MS, since a lane may be held up.
+ * Read lanes: a few connections take groups of reads, so that the server's work is spread without a
+ * wake-up for each read; one more takes what has waited for longer than READ_WAIT_MS, since a lane
+ * may be held up. They are more than there are cores, because a lane whose answers wait to be read
+ * does nothing.
  *
  * Write lanes: normally one group is in flight; a second connection takes the next group when the
  * first has been in flight longer than `lane_ms`, so that one blocked row does not block all.
- * Writes that only add rows wait for none, and take as many lanes as reads do. */
+ * Writes that only add rows wait for none, and take as many lanes as there are cores. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -49,7 +50,8 @@ struct db_pool_options {
     uint32_t size;             /* connections: 8 */
     uint32_t queue_max;        /* statements waiting: 4,096 */
     uint32_t group_max;        /* statements up to one Sync: 64 */
-    uint32_t lanes;            /* 0: as many as the machine has cores */
+    uint32_t read_lanes;       /* 0: three for each core of the machine */
+    uint32_t write_lanes;      /* 0: one for each core */
     uint32_t lane_ms;          /* 5 */
     uint32_t statement_ms;     /* statement_timeout, and the longest wait in the queue: 10 s */
     uint32_t reconnect_min_ms; /* backoff with jitter: 50 ms */

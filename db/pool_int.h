@@ -50,6 +50,13 @@ struct db_op_list {
     uint32_t count;
 };
 
+/* Which of a list go next: the first, and up to `max` in all that may go with it. */
+struct db_group {
+    struct db_op_list *list; /* not empty */
+    uint32_t max;
+    bool only_lock_free;
+};
+
 struct db_unit {
     struct db_unit *next;
     struct db_op *ops;             /* in the order they were sent; NULL: a Parse */
@@ -78,7 +85,8 @@ struct db_conn {
     uint32_t in_flight;
     uint32_t quick_count; /* of which are quick reads */
     bool has_write;
-    bool is_dirty; /* has bytes to flush */
+    bool is_dirty;  /* has bytes to flush */
+    bool is_broken; /* found while sending, where nobody may be called back */
     struct db_prepared prepared[CONN_STATEMENTS_MAX];
     int prepared_count;
     uint32_t lost_count; /* statements prepared anew: the next serial */
@@ -97,6 +105,7 @@ struct db_pool {
     int open_handles;
     uint64_t next_id;
     uint64_t close_by_ms;
+    bool is_sent_early; /* in this turn of the loop */
     bool is_closing;
     bool is_torn_down;
     db_closed_fn closed;
@@ -112,6 +121,10 @@ void op_finish(struct db_op *op, int status, const struct error *err);
 void op_list_push(struct db_op_list *list, struct db_op *op);
 void op_list_push_front(struct db_op_list *list, struct db_op *op);
 struct db_op *op_list_pop(struct db_op_list *list);
+/* A chain of the group's members, off their list. */
+struct db_op *op_list_take(const struct db_group *group);
+/* Must have a Sync of its own. */
+bool op_goes_alone(const struct db_op *op);
 /* The DB_E* code of a failed result; `err` gets words without anything internal. */
 int op_error_of(const PGresult *res, struct error *err);
 bool op_is_conflict(const PGresult *res);
@@ -119,9 +132,11 @@ bool op_is_statement_lost(const PGresult *res);
 
 /* conn.c */
 void conn_start(struct db_conn *c);
-/* Sends `ops` (a chain) as one unit; takes it over whatever happens. */
-void conn_send(struct db_conn *c, struct db_op *ops, bool is_write);
+/* Sends a group as one unit; false: out of memory, and the group is where it was. Calls nobody
+ * back: what breaks here is found by conn_end_broken. */
+bool conn_send(struct db_conn *c, const struct db_group *group);
 void conn_flush(struct db_conn *c);
+void conn_end_broken(struct db_conn *c);
 /* Breaks the connection: its units go back to the pool. */
 void conn_fail(struct db_conn *c, const char *why);
 void conn_close(struct db_conn *c);

@@ -25,30 +25,31 @@ static void reads_of_one_turn_go_together_in_as_many_lanes_as_pay(void **state)
     struct fixture *f = *state;
     struct db_pool_options options = items_options(3);
     struct answer answers[N];
-    options.lanes = 2;
+    options.read_lanes = 2;
     items_reopen(f, &options);
     items_wait_up(f, 3);
-    assert_int_equal(count_begun(f, answers, N), 2);
     assert_int_equal(count_begun(f, answers, 4), 1);
     assert_int_equal(count_begun(f, answers, 5), 2);
+    /* Two fours at once, and the rest when a lane, or both of them, are free. */
+    assert_in_range(count_begun(f, answers, N), 3, 4);
 }
 
 static void a_bad_read_in_a_group_fails_alone(void **state)
 {
-    static const char *const by[] = {"1", "0", "1", "0", "1"};
+    static const char *const by[] = {"1", "0", "1", "0"};
     struct fixture *f = *state;
     struct db_pool_options options = items_options(2);
-    struct answer answers[5] = {0};
-    options.lanes = 1;
+    struct answer answers[4] = {0};
+    options.read_lanes = 1;
     items_reopen(f, &options);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 4; i++)
         assert_int_equal(items_submit(f, &items_divide, &answers[i], NULL, by[i], NULL), 0);
-    items_wait(f, answers, 5);
-    for (int i = 0; i < 5; i++) {
+    items_wait(f, answers, 4);
+    for (int i = 0; i < 4; i++) {
         assert_int_equal(answers[i].status, *by[i] == '0' ? DB_ECONSTRAINT : 0);
         assert_string_equal(answers[i].text, *by[i] == '0' ? "" : "1");
     }
-    assert_int_equal(items_stats(f).group_retries, 3); /* those behind the first bad one */
+    assert_int_equal(items_stats(f).group_retries, 2); /* those behind the first bad one */
 }
 
 /* The reads behind it, once it is on its way, have their answers before it. */
@@ -56,7 +57,7 @@ static void check_held_up_by_none(struct fixture *f, const struct db_stmt *long_
 {
     struct db_pool_options options = items_options(2);
     struct answer asleep = {0}, answers[N] = {0};
-    options.lanes = 1;
+    options.read_lanes = 1;
     items_reopen(f, &options);
     items_wait_up(f, 2);
     assert_int_equal(items_submit(f, long_one, &asleep, NULL, "1", NULL), 0);
@@ -89,7 +90,7 @@ static void writes_that_only_add_rows_take_as_many_lanes_as_pay(void **state)
     struct fixture *f = *state;
     struct db_pool_options options = items_options(4);
     struct answer answers[N] = {0};
-    options.lanes = 2;
+    options.write_lanes = 2;
     items_reopen(f, &options);
     items_wait_up(f, 4);
     for (int i = 0; i < N; i++)
@@ -105,7 +106,7 @@ static void writes_that_only_add_rows_wait_for_a_group_that_may_wait(void **stat
     struct fixture *f = *state;
     struct db_pool_options options = items_options(4);
     struct answer blocked = {0}, answers[N] = {0};
-    options.lanes = 4;
+    options.write_lanes = 4;
     options.lane_ms = 60000;
     items_reopen(f, &options);
     items_wait_up(f, 4);
