@@ -21,6 +21,9 @@ import todo_server  # noqa: E402
 WAITING = {
     "reminders_due": "the notification worker",
     "outbox_unpublished": "the relay",
+    "outbox_parked": "the relay",
+    "dead_letters_unpublished": "the relay",
+    "inbox_by_time": "the relay",
 }
 # Statements of the command line that are meant to read all.
 WHOLE = {"api_key_list"}

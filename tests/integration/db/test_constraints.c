@@ -20,6 +20,14 @@
 #define KEY(user, name, hash)                                                                      \
     "insert into todo.api_keys (user_id, name, key_hash) values (" user ", " name ", " hash ")"
 
+#define OUTBOX_WITH(column, value)                                                                 \
+    "insert into todo.outbox (id, key, topic, type, data, " column                                 \
+    ") values (todo.uuid_v7(), '1',"                                                               \
+    " 'task-events', 'TaskCreatedEvent', '{}', " value ")"
+#define DEAD(consumer, event_id, reason)                                                           \
+    "insert into todo.dead_letters (consumer, event_id, topic, reason, attempts, event)"           \
+    " values (" consumer ", " event_id ", 't', " reason ", 0, '')"
+
 #define NOT_NULL    "23502"
 #define FOREIGN_KEY "23503"
 #define UNIQUE      "23505"
@@ -141,6 +149,12 @@ static const struct {
     {"insert into todo.inbox (consumer, event_id) select 'c', g from (select gen_random_uuid() g)"
      " x, generate_series(1, 2)",
      UNIQUE, "inbox_pkey"},
+    {OUTBOX_WITH("source", "''"), CHECK, "outbox_source_check"},
+    {DEAD("''", "'e'", "'r'"), CHECK, "dead_letters_consumer_check"},
+    {DEAD("'c'", "'e'", "repeat('x', 1001)"), CHECK, "dead_letters_reason_check"},
+    {"insert into todo.dead_letters (consumer, event_id, topic, reason, attempts, event)"
+     " select 'c', 'e', 't', 'r', 0, '' from generate_series(1, 2)",
+     UNIQUE, "dead_letters_event_key"},
     /* keys */
     {KEY(U, "''", "sha256('x')"), CHECK, "api_keys_name_check"},
     {KEY(U, "repeat('x', 101)", "sha256('x')"), CHECK, "api_keys_name_check"},
@@ -205,6 +219,7 @@ static void every_constraint_has_a_case(void **state)
                                           "tags_pkey",
                                           "tasks_pkey",
                                           "api_keys_pkey",
+                                          "dead_letters_pkey",
                                           "schema_migrations_pkey",
                                           "categories_user_id_fkey",
                                           "tags_user_id_fkey",
