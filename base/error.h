@@ -2,7 +2,7 @@
 /* base/error: what went wrong, lent by the caller and filled by whoever fails.
  * Functions return 0 or a negative code; `struct error` adds the words. A code is negative and
  * unique across the project: libuv's UV_E* for system errors, or a folder's own X-macro range:
- * base -20000.., mcp -21000.., db -22000.., events -23000.., tools -24000... */
+ * base -20000.., mcp -21000.., db -22000.., events -23000.., tools -24000.., dapr -25000... */
 
 struct error {
     int code;
