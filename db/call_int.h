@@ -15,6 +15,8 @@
 #include "base/slice.h"
 #include "db/agenda.h"
 #include "db/api_key.h"
+#include "db/dead_letter.h"
+#include "db/inbox.h"
 #include "db/label.h"
 #include "db/pool.h"
 #include "db/task.h"
@@ -60,6 +62,10 @@ struct db_call {
         db_api_key_fn api_key;
         db_agenda_fn agenda;
         db_day_fn day;
+        db_inbox_fn inbox;
+        db_dead_letter_add_fn dead_letter_add;
+        db_dead_letter_fn dead_letter;
+        db_replay_fn replay;
     } fn;
     void *ctx;
     int limit; /* lists: the rows wanted; the statement is asked for one more */

@@ -7,6 +7,8 @@
 
 #include "db/agenda_int.h"
 #include "db/api_key_int.h"
+#include "db/dead_letter_int.h"
+#include "db/inbox_int.h"
 #include "db/label_int.h"
 #include "db/pool_int.h"
 #include "db/task_int.h"
@@ -44,6 +46,8 @@ int main(int argc, char **argv)
         &agenda_stmts[DB_UPCOMING],
         &agenda_category_stmt,
         &day_stmt,
+        &inbox_add_stmt,
+        &inbox_look_stmt,
     };
     const char *wanted = argc > 1 ? argv[1] : NULL;
     if (wanted && strcmp(wanted, "-o") == 0)
@@ -55,6 +59,8 @@ int main(int argc, char **argv)
         found += show(&task_list_stmts[i], wanted);
     for (size_t i = 0; i < API_KEY_STMTS; i++)
         found += show(&api_key_stmts[i], wanted);
+    for (size_t i = 0; i < DEAD_LETTER_STMTS; i++)
+        found += show(&dead_letter_stmts[i], wanted);
     for (size_t kind = 0; kind < 2; kind++)
         for (size_t i = 0; i < LABEL_STMTS; i++)
             found += show(&label_stmts[kind][i], wanted);

@@ -24,6 +24,7 @@ WAITING = {
     "outbox_parked": "the relay",
     "dead_letters_unpublished": "the relay",
     "inbox_by_time": "the relay",
+    "dead_letters_by_seq": "todo-mcp dlq",
 }
 # Statements of the command line that are meant to read all.
 WHOLE = {"api_key_list"}
