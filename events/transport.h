@@ -43,6 +43,11 @@ struct transport_result {
  * entries[i]. */
 typedef void (*transport_done_fn)(void *ctx, const struct transport_result *results, size_t count);
 typedef void (*transport_closed_fn)(void *ctx);
+/* Which broker stands behind the transport, such as "pubsub.redis/v1" or a cluster's id; empty
+ * where that cannot be known now. Borrowed until it returns; at most TRANSPORT_IDENTITY_MAX bytes.
+ * Comes once, never from inside `identify`. */
+typedef void (*transport_identity_fn)(void *ctx, struct slice identity);
+#define TRANSPORT_IDENTITY_MAX 200
 
 struct transport {
     const char *name;     /* "dapr", "kafka", "direct" */
@@ -51,6 +56,10 @@ struct transport {
     int (*publish)(struct transport *t, const char *topic, const struct transport_entry *entries,
                    size_t count, transport_done_fn done, void *ctx);
     void (*close)(struct transport *t, transport_closed_fn closed, void *ctx);
+    /* Asks again each time: the broker behind one name may be swapped, and what the old one has not
+     * delivered is then published again. NULL: the transport's name says all. 0, or BASE_ECLOSED,
+     * BASE_ENOMEM; then `fn` is not called. */
+    int (*identify)(struct transport *t, transport_identity_fn fn, void *ctx);
 };
 
 /* 1 to entries_max events. 0, or BASE_ELIMIT (publish_max), BASE_ECLOSED, BASE_ENOMEM; on failure
