@@ -8,11 +8,11 @@
 #include "base/error.h"
 #include "base/http_server.h"
 #include "base/log.h"
-#include "database.h"
 #include "db/embedded.h"
 #include "db/pool.h"
 #include "db/user.h"
 #include "routes.h"
+#include "shared/database.h"
 #include "tools/changes.h"
 #include "tools/prompts.h"
 #include "tools/resources.h"
@@ -64,7 +64,7 @@ static void transport_ended(struct app *app)
         return;
     if (app->embedded)
         mender_stop(&app->mender);
-    db_pool_close(app->pool, app->settings->drain_ms, on_pool_closed, app);
+    db_pool_close(app->pool, app->settings->shared.drain_ms, on_pool_closed, app);
     close_signals(app);
 }
 
@@ -84,11 +84,11 @@ static void app_stop(struct app *app)
     if (app->mcp_http)
         mcp_http_close(app->mcp_http, on_transport_closed, app);
     if (app->http)
-        http_server_close(app->http, app->settings->drain_ms, on_transport_closed, app);
+        http_server_close(app->http, app->settings->shared.drain_ms, on_transport_closed, app);
     if (app->has_auth)
         auth_close(&app->auth, on_transport_closed, app);
     if (app->stdio)
-        mcp_stdio_close(app->stdio, app->settings->drain_ms);
+        mcp_stdio_close(app->stdio, app->settings->shared.drain_ms);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -184,9 +184,8 @@ static int start_server(struct app *app, struct error *err)
         status = prompts_register(&app->tools, app->server, err);
     if (!status)
         status = changes_open(&app->loop, app->server,
-                              app->embedded ? db_embedded_conninfo(app->embedded)
-                                            : app->settings->database_url,
-                              &app->log, &app->changes, err);
+                              database_conninfo(&app->settings->shared, app->embedded), &app->log,
+                              &app->changes, err);
     return status;
 }
 
@@ -261,8 +260,8 @@ static int app_start(struct app *app, struct error *err)
 {
     int status = start_signals(app);
     if (!status)
-        status =
-            database_open(app->settings, &app->loop, &app->log, &app->embedded, &app->pool, err);
+        status = database_open(&app->settings->shared, &app->loop, &app->log, &app->embedded,
+                               &app->pool, err);
     if (!status && app->embedded)
         mender_start(&app->mender, &app->loop, app->embedded, app->pool, &app->log);
     if (!status)
@@ -298,7 +297,7 @@ static void app_free(struct app *app)
 int app_run(const struct settings *settings, struct error *err)
 {
     struct app app = {.settings = settings};
-    log_init(&app.log, STDERR_FILENO, settings->log_level, settings->log_format);
+    log_init(&app.log, STDERR_FILENO, settings->shared.log_level, settings->shared.log_format);
     int status = uv_loop_init(&app.loop);
     if (status)
         return error_set(err, status, NULL, "no event loop: %s", uv_strerror(status));

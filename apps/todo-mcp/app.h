@@ -11,8 +11,8 @@
 #include "mcp/http.h"
 #include "mcp/server.h"
 #include "mcp/stdio.h"
-#include "mender.h"
 #include "settings.h"
+#include "shared/mender.h"
 #include "tools/tools.h"
 
 struct changes;

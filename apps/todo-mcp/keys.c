@@ -13,12 +13,12 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "database.h"
 #include "db/api_key.h"
 #include "db/embedded.h"
 #include "db/user.h"
 #include "scopes.h"
 #include "settings.h"
+#include "shared/database.h"
 
 #define EXIT_USAGE    2
 #define DAY_US        INT64_C(86400000000)
@@ -158,7 +158,7 @@ static void on_pool_closed(void *ctx)
 
 static int run(struct command *c)
 {
-    const struct settings *s = &c->settings.base;
+    const struct shared_settings *s = &c->settings.base.shared;
     log_init(&c->log, STDERR_FILENO, s->log_level > LOG_WARN ? s->log_level : LOG_WARN,
              s->log_format);
     int status = uv_loop_init(&c->loop);

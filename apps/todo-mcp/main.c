@@ -24,18 +24,18 @@ static int print_help(void)
 int main(int argc, char **argv)
 {
     struct settings settings;
-    enum settings_action action;
     struct error err = {0};
     if (argc > 1 && strcmp(argv[1], "key") == 0)
         return keys_main(argc - 1, argv + 1);
-    if (settings_load(&settings, &action, argc, argv, &err)) {
+    enum shared_action action = shared_action_of(argc, argv);
+    if (action == SHARED_HELP)
+        return print_help();
+    if (action == SHARED_VERSION)
+        return puts("todo-mcp " TODO_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (settings_load(&settings, argc, argv, &err)) {
         fprintf(stderr, "todo-mcp: %s\nTry todo-mcp --help.\n", err.text);
         return EXIT_USAGE;
     }
-    if (action == SETTINGS_HELP)
-        return print_help();
-    if (action == SETTINGS_VERSION)
-        return puts("todo-mcp " TODO_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
     if (app_run(&settings, &err)) {
         fprintf(stderr, "todo-mcp: %s\n", err.text);
         return EXIT_FAILURE;

@@ -10,14 +10,14 @@
 #include "base/config.h"
 #include "base/error.h"
 
+#define DEFAULT_SUBSCRIBERS                                                                        \
+    "task-reminders=http://127.0.0.1:8003/events/reminder-sent,"                                   \
+    "task-recurrence=http://127.0.0.1:8004/events/task-completed"
+
 enum setting {
     STDIO,
     HTTP_HOST,
     HTTP_PORT,
-    DATABASE_URL,
-    DATA_DIR,
-    POOL_SIZE,
-    STATEMENT_TIMEOUT_MS,
     TODO_USER,
     TODO_TIMEZONE,
     TOOLSETS_SHOWN,
@@ -39,14 +39,13 @@ enum setting {
     RATE_LIMIT_BURST,
     AUTH_FAILURES_PER_MINUTE,
     TRUSTED_PROXIES,
-    DRAIN_MS,
-    LOG_LEVEL,
-    LOG_FORMAT,
-    SETTINGS_COUNT
+    EVENT_SUBSCRIBERS,
+    OWN_COUNT,
+    SETTINGS_COUNT = OWN_COUNT + SHARED_ROWS
 };
 
 /* clang-format off: one setting a row */
-static const struct config_setting table[SETTINGS_COUNT] = {
+static const struct config_setting table[OWN_COUNT] = {
     [STDIO] = {"STDIO", CONFIG_BOOL, "false", NULL, 0, 0, "",
                "speak MCP over stdin and stdout instead of HTTP"},
     [HTTP_HOST] =
@@ -55,15 +54,6 @@ static const struct config_setting table[SETTINGS_COUNT] = {
          "API_KEYS"},
     [HTTP_PORT] = {"HTTP_PORT", CONFIG_INT, "8000", NULL, 0, 65535, "",
                    "port to listen on; 0 picks a free one"},
-    [DATABASE_URL] =
-        {"DATABASE_URL", CONFIG_SECRET, NULL, NULL, 0, 0, "",
-         "PostgreSQL connection string; without it the program runs a private PostgreSQL"},
-    [DATA_DIR] = {"DATA_DIR", CONFIG_STRING, NULL, NULL, 0, 0, "",
-                  "where the private PostgreSQL lives; default $XDG_DATA_HOME/todo-app or "
-                  "~/.local/share/todo-app, as root /var/lib/todo-app"},
-    [POOL_SIZE] = {"POOL_SIZE", CONFIG_INT, "8", NULL, 1, 128, "", "connections to PostgreSQL"},
-    [STATEMENT_TIMEOUT_MS] = {"STATEMENT_TIMEOUT_MS", CONFIG_INT, "10000", NULL, 100, 600000, "ms",
-                              "longest run of one statement"},
     [TODO_USER] =
         {"TODO_USER", CONFIG_STRING, NULL, NULL, 0, 0, "",
          "whose tasks these are on stdio and while callers are not authenticated; default: the "
@@ -115,12 +105,10 @@ static const struct config_setting table[SETTINGS_COUNT] = {
     [TRUSTED_PROXIES] = {"TRUSTED_PROXIES", CONFIG_INT, "0", NULL, 0, 8, "",
                          "how many proxies of yours are in front: the caller's address is then "
                          "taken from X-Forwarded-For"},
-    [DRAIN_MS] = {"DRAIN_MS", CONFIG_INT, "10000", NULL, 0, 600000, "ms",
-                  "how long calls in flight may take to end after SIGTERM or SIGINT"},
-    [LOG_LEVEL] = {"LOG_LEVEL", CONFIG_ENUM, "info", "debug|info|warn|error|off", 0, 0, "",
-                   "what goes to stderr"},
-    [LOG_FORMAT] = {"LOG_FORMAT", CONFIG_ENUM, "auto", "auto|json|text", 0, 0, "",
-                    "auto: text on a terminal, else one JSON object a line"},
+    [EVENT_SUBSCRIBERS] =
+        {"EVENT_SUBSCRIBERS", CONFIG_STRING, NULL, NULL, 0, 0, "",
+         "where events are posted to without Dapr and Kafka: topic=URL, separated by commas; "
+         "default: the workers' ports on this machine"},
 };
 /* clang-format on */
 
@@ -130,32 +118,6 @@ static const char *env_of(const char *name)
 }
 
 /* ---- defaults that the machine gives ---- */
-
-static const char *home_of_user(void)
-{
-    const char *home = env_of("HOME");
-    if (home && *home)
-        return home;
-    const struct passwd *user = getpwuid(getuid());
-    return user ? user->pw_dir : NULL;
-}
-
-/* Root's home is closed to user postgres, whom PostgreSQL runs as when root starts it. */
-static int default_data_dir(struct settings *s, struct error *err)
-{
-    const char *data_home = env_of("XDG_DATA_HOME");
-    const char *home = home_of_user();
-    int len = -1;
-    if (data_home && data_home[0] == '/')
-        len = snprintf(s->data_dir, sizeof(s->data_dir), "%s/todo-app", data_home);
-    else if (geteuid() == 0)
-        len = snprintf(s->data_dir, sizeof(s->data_dir), "/var/lib/todo-app");
-    else if (home)
-        len = snprintf(s->data_dir, sizeof(s->data_dir), "%s/.local/share/todo-app", home);
-    if (len < 0 || (size_t)len >= sizeof(s->data_dir))
-        return error_set(err, BASE_EINVAL, "DATA_DIR", "DATA_DIR has no default here: set it");
-    return 0;
-}
 
 static void default_user(struct settings *s)
 {
@@ -246,17 +208,12 @@ static bool is_loopback(const char *host)
 static void fill_numbers(struct settings *s, const struct config_value *v)
 {
     s->http_port = (uint16_t)v[HTTP_PORT].num;
-    s->pool_size = (uint32_t)v[POOL_SIZE].num;
-    s->statement_ms = (uint32_t)v[STATEMENT_TIMEOUT_MS].num;
     s->limits = http_limits_default;
     s->limits.header_bytes = (uint32_t)v[HEADER_BYTES_MAX].num;
     s->limits.body_bytes = (uint32_t)v[BODY_BYTES_MAX].num;
     s->limits.connections = (uint32_t)v[CONNECTIONS_MAX].num;
     s->limits.request_ms = (uint32_t)v[REQUEST_TIMEOUT_MS].num;
     s->limits.idle_ms = (uint32_t)v[IDLE_TIMEOUT_MS].num;
-    s->drain_ms = (uint32_t)v[DRAIN_MS].num;
-    s->log_level = (enum log_level)v[LOG_LEVEL].num;
-    s->log_format = (enum log_format)v[LOG_FORMAT].num;
 }
 
 static void fill_callers(struct settings *s, const struct config_value *v)
@@ -270,6 +227,8 @@ static void fill_callers(struct settings *s, const struct config_value *v)
     s->rate_burst = (uint32_t)v[RATE_LIMIT_BURST].num;
     s->failures_per_minute = (uint32_t)v[AUTH_FAILURES_PER_MINUTE].num;
     s->trusted_proxies = (uint32_t)v[TRUSTED_PROXIES].num;
+    s->event_subscribers =
+        v[EVENT_SUBSCRIBERS].text ? v[EVENT_SUBSCRIBERS].text : DEFAULT_SUBSCRIBERS;
 }
 
 bool settings_has_auth(const struct settings *s)
@@ -300,22 +259,16 @@ static int check_callers(const struct settings *s, struct error *err)
 static int fill(struct settings *s, const struct config_value *v, struct error *err)
 {
     size_t used = 0;
-    int status = 0;
-    *s = (struct settings){.is_stdio = v[STDIO].flag,
-                           .http_host = v[HTTP_HOST].text,
-                           .database_url = v[DATABASE_URL].text};
+    *s = (struct settings){.is_stdio = v[STDIO].flag, .http_host = v[HTTP_HOST].text};
+    int status = shared_settings_fill(&s->shared, v + OWN_COUNT, err);
     fill_numbers(s, v);
     fill_callers(s, v);
     default_user(s);
     default_timezone(s);
-    if (v[TODO_USER].text)
+    if (!status && v[TODO_USER].text)
         status = copy_text(&v[TODO_USER], TODO_USER, s->user, sizeof(s->user), err);
     if (!status && v[TODO_TIMEZONE].text)
         status = copy_text(&v[TODO_TIMEZONE], TODO_TIMEZONE, s->timezone, sizeof(s->timezone), err);
-    if (!status && v[DATA_DIR].text)
-        status = copy_text(&v[DATA_DIR], DATA_DIR, s->data_dir, sizeof(s->data_dir), err);
-    else if (!status && !s->database_url)
-        status = default_data_dir(s, err);
     if (!status)
         status = read_view(s, v, err);
     if (!status)
@@ -325,21 +278,13 @@ static int fill(struct settings *s, const struct config_value *v, struct error *
     return status ? status : check_callers(s, err);
 }
 
-int settings_load(struct settings *s, enum settings_action *action, int argc, char **argv,
-                  struct error *err)
+int settings_load(struct settings *s, int argc, char **argv, struct error *err)
 {
+    struct config_setting all[SETTINGS_COUNT];
     struct config_value values[SETTINGS_COUNT];
     int rest = argc;
-    *action = SETTINGS_RUN;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            *action = SETTINGS_HELP;
-        else if (strcmp(argv[i], "--version") == 0)
-            *action = SETTINGS_VERSION;
-        if (*action != SETTINGS_RUN)
-            return 0;
-    }
-    int status = config_load(table, SETTINGS_COUNT, argc, argv, env_of, values, &rest, err);
+    shared_table_make(table, OWN_COUNT, all);
+    int status = config_load(all, SETTINGS_COUNT, argc, argv, env_of, values, &rest, err);
     if (!status && rest < argc)
         status = error_set(err, BASE_EINVAL, "", "unknown command \"%.60s\"", argv[rest]);
     return status ? status : fill(s, values, err);
@@ -347,13 +292,15 @@ int settings_load(struct settings *s, enum settings_action *action, int argc, ch
 
 void settings_help(struct buf *out)
 {
+    struct config_setting all[SETTINGS_COUNT];
+    shared_table_make(table, OWN_COUNT, all);
     buf_append_cstr(out,
                     "usage: todo-mcp [SETTINGS]\n"
                     "       todo-mcp key create | list | revoke ID (see todo-mcp key --help)\n\n"
                     "A task manager that AI agents drive over MCP, at http://HOST:PORT/mcp or "
                     "on stdio.\n\n"
                     "  --help, --version\n\n");
-    config_help(table, SETTINGS_COUNT, out);
+    config_help(all, SETTINGS_COUNT, out);
 }
 
 /* ---- todo-mcp key ---- */
@@ -379,16 +326,20 @@ static const struct config_setting key_table[KEY_OWN_COUNT] = {
 static const char *const key_flags[KEY_OWN_COUNT] = {"--name TEXT", "--user SUBJECT",
                                                      "--scopes LIST", "--expires-in DAYS"};
 
-static const enum setting key_shared[] = {DATABASE_URL,  DATA_DIR,  TODO_USER,
-                                          TODO_TIMEZONE, LOG_LEVEL, LOG_FORMAT};
+/* Of the server's settings: where they stand in its table. */
+static const int key_shared[] = {
+    OWN_COUNT + SHARED_DATABASE_URL, OWN_COUNT + SHARED_DATA_DIR,  TODO_USER, TODO_TIMEZONE,
+    OWN_COUNT + SHARED_LOG_LEVEL,    OWN_COUNT + SHARED_LOG_FORMAT};
 #define KEY_SHARED_COUNT (sizeof(key_shared) / sizeof(*key_shared))
 #define KEY_COUNT        (KEY_OWN_COUNT + KEY_SHARED_COUNT)
 
 static void make_key_table(struct config_setting out[KEY_COUNT])
 {
+    struct config_setting all[SETTINGS_COUNT];
+    shared_table_make(table, OWN_COUNT, all);
     memcpy(out, key_table, sizeof(key_table));
     for (size_t i = 0; i < KEY_SHARED_COUNT; i++)
-        out[KEY_OWN_COUNT + i] = table[key_shared[i]];
+        out[KEY_OWN_COUNT + i] = all[key_shared[i]];
 }
 
 static const char *key_env_of(const char *name)
@@ -404,8 +355,10 @@ static const char *key_env_of(const char *name)
 static int fill_key(struct key_settings *k, const struct config_value *own, struct error *err)
 {
     char *no_args[] = {NULL};
+    struct config_setting all[SETTINGS_COUNT];
     struct config_value values[SETTINGS_COUNT];
-    int status = config_load(table, SETTINGS_COUNT, 0, no_args, NULL, values, NULL, err);
+    shared_table_make(table, OWN_COUNT, all);
+    int status = config_load(all, SETTINGS_COUNT, 0, no_args, NULL, values, NULL, err);
     if (status)
         return status;
     for (size_t i = 0; i < KEY_SHARED_COUNT; i++)

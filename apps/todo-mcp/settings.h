@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #include "base/http_server.h"
-#include "base/log.h"
+#include "shared/settings.h"
 #include "tools/view.h"
 
 struct buf;
@@ -16,17 +16,13 @@ struct settings {
     bool is_stdio;
     const char *http_host;
     uint16_t http_port;
-    const char *database_url; /* NULL: the embedded cluster in data_dir */
-    char data_dir[4096];
-    uint32_t pool_size;
-    uint32_t statement_ms;
+    struct shared_settings shared;
     char user[256];    /* the subject of every caller while there is no authentication */
     char timezone[65]; /* IANA name */
     const char *allowed_origins[SETTINGS_LIST_MAX + 1]; /* NULL-terminated */
     const char *allowed_hosts[SETTINGS_LIST_MAX + 1];
     struct http_limits limits;
     struct tool_view view; /* what a request may narrow, and nobody widens */
-    uint32_t drain_ms;
     /* Callers over HTTP. None of the first two: no authentication. */
     bool api_keys;
     const char *oauth_issuer;   /* NULL: no OAuth */
@@ -37,21 +33,17 @@ struct settings {
     uint32_t rate_burst;
     uint32_t failures_per_minute; /* of an address; 0: no limit */
     uint32_t trusted_proxies;
-    enum log_level log_level;
-    enum log_format log_format;
-    char lists[4096]; /* the text behind the two lists */
+    const char *event_subscribers; /* of the direct transport: topic=url, ... */
+    char lists[4096];              /* the text behind the two lists */
 };
 
 /* Whether callers have to say who they are. */
 bool settings_has_auth(const struct settings *s);
 
-enum settings_action { SETTINGS_RUN, SETTINGS_HELP, SETTINGS_VERSION };
-
 /* Fills *s, whose strings are borrowed from argv and the environment. 0, or BASE_EINVAL with the
  * setting at fault in err->field. */
-__attribute__((warn_unused_result)) int settings_load(struct settings *s,
-                                                      enum settings_action *action, int argc,
-                                                      char **argv, struct error *err);
+__attribute__((warn_unused_result)) int settings_load(struct settings *s, int argc, char **argv,
+                                                      struct error *err);
 void settings_help(struct buf *out);
 
 /* todo-mcp key COMMAND [ID] [FLAGS]: what the flags say. */

@@ -91,7 +91,7 @@ cycles() {
 
 compile_header() {
     printf '#include "%s"\n' "$1" |
-        cc -x c -std=c11 -D_GNU_SOURCE -Wall -Wextra -fsyntax-only -I. -Itests \
+        cc -x c -std=c11 -D_GNU_SOURCE -Wall -Wextra -fsyntax-only -I. -Iapps -Itests \
             -I/usr/share/include/llhttp "${CFLAGS_OF_LIBRARIES[@]}" - >/dev/null 2>&1 ||
         printf '%s\n' "$1"
 }

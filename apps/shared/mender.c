@@ -1,4 +1,4 @@
-#include "mender.h"
+#include "shared/mender.h"
 
 #include "base/log.h"
 #include "db/embedded.h"

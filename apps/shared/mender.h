@@ -1,5 +1,5 @@
 #pragma once
-/* apps/todo-mcp/mender: starts the private PostgreSQL again when it was killed under us.
+/* apps/shared/mender: starts the private PostgreSQL again when it was killed under us.
  * Looks now and then whether the pool has lost all its connections, and if so lets a worker thread
  * mend the server; meanwhile calls wait in the pool as for any outage.
  * Owns nothing; its memory must outlive the loop's run. */
