@@ -19,6 +19,7 @@
 #include "db/inbox.h"
 #include "db/label.h"
 #include "db/pool.h"
+#include "db/state.h"
 #include "db/task.h"
 #include "db/user.h"
 
@@ -66,6 +67,7 @@ struct db_call {
         db_dead_letter_add_fn dead_letter_add;
         db_dead_letter_fn dead_letter;
         db_replay_fn replay;
+        db_state_fn state;
     } fn;
     void *ctx;
     int limit; /* lists: the rows wanted; the statement is asked for one more */

@@ -61,51 +61,29 @@ struct state_save {
     uint32_t ttl_s;    /* from this write; 0: it stays */
 };
 
-struct state_store {
-    const char *name; /* "dapr", "database" */
-    int (*get)(struct state_store *s, struct slice key, state_get_fn fn, void *ctx,
-               struct error *err);
-    int (*save)(struct state_store *s, const struct state_save *save, state_done_fn fn, void *ctx,
-                struct error *err);
-    int (*remove)(struct state_store *s, struct slice key, state_done_fn fn, void *ctx,
-                  struct error *err);
-    void (*close)(struct state_store *s, state_closed_fn closed, void *ctx);
-};
-
 /* `component`: STATE_STORE_NAME. 0 and *out, or BASE_ENOMEM. */
-__attribute__((warn_unused_result)) int
-state_store_dapr_new(struct dapr_client *client, const char *component, struct state_store **out);
+__attribute__((warn_unused_result)) int state_store_dapr_new(uv_loop_t *loop,
+                                                             struct dapr_client *client,
+                                                             const char *component,
+                                                             struct state_store **out);
 /* Removes what has expired each ten minutes. 0 and *out, or BASE_ENOMEM. */
 __attribute__((warn_unused_result)) int state_store_db_new(uv_loop_t *loop, struct db_pool *pool,
                                                            struct state_store **out);
 
+/* "dapr", "database" */
+const char *state_store_name(const struct state_store *s);
+
 /* All three copy what they are given. 0; BASE_EINVAL (a key or value that is none), BASE_ELIMIT or
  * DB_EBUSY (too many calls), BASE_ECLOSED, BASE_ENOMEM and their like: then `fn` is not called. */
-__attribute__((warn_unused_result)) static inline int
-state_get(struct state_store *s, struct slice key, state_get_fn fn, void *ctx, struct error *err)
-{
-    return s->get(s, key, fn, ctx, err);
-}
-
-__attribute__((warn_unused_result)) static inline int state_save(struct state_store *s,
-                                                                 const struct state_save *save,
-                                                                 state_done_fn fn, void *ctx,
-                                                                 struct error *err)
-{
-    return s->save(s, save, fn, ctx, err);
-}
-
+__attribute__((warn_unused_result)) int state_get(struct state_store *s, struct slice key,
+                                                  state_get_fn fn, void *ctx, struct error *err);
+__attribute__((warn_unused_result)) int state_save(struct state_store *s,
+                                                   const struct state_save *save, state_done_fn fn,
+                                                   void *ctx, struct error *err);
 /* A key that is absent is no error. */
-__attribute__((warn_unused_result)) static inline int state_delete(struct state_store *s,
-                                                                   struct slice key,
-                                                                   state_done_fn fn, void *ctx,
-                                                                   struct error *err)
-{
-    return s->remove(s, key, fn, ctx, err);
-}
+__attribute__((warn_unused_result)) int state_delete(struct state_store *s, struct slice key,
+                                                     state_done_fn fn, void *ctx,
+                                                     struct error *err);
 
 /* Calls in flight end first; then `closed`, and `s` is freed. Before its pool or client closes. */
-static inline void state_close(struct state_store *s, state_closed_fn closed, void *ctx)
-{
-    s->close(s, closed, ctx);
-}
+void state_close(struct state_store *s, state_closed_fn closed, void *ctx);

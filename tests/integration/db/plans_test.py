@@ -25,6 +25,7 @@ WAITING = {
     "dead_letters_unpublished": "the relay",
     "inbox_by_time": "the relay",
     "dead_letters_by_seq": "todo-mcp dlq",
+    "state_by_expiry": "the workers",
 }
 # Statements of the command line that are meant to read all.
 WHOLE = {"api_key_list"}
