@@ -6,20 +6,28 @@
  *   POST /job/<name>, /jobs/<name>       a job is due
  *   GET  <health_path>                   app health checks
  *
- * Use:    dapr_app_new -> in the server's on_request: if (!dapr_app_handle(app, req)) … -> close
- * the server -> dapr_app_free. Answer: SUCCESS and DROP are 200 with that status; RETRY is 503 with
- * it, so that whoever delivers without daprd sees a failure too. Of a bulk 200 with a status for
- * each entry: an entry that is malformed or whose id came before is answered RETRY and DROP; the
- * others go on. Never 404, which daprd takes for "drop it". A body that is no JSON object where a
- * bulk is meant: 400. A single delivery's body is not looked at here. Token:  where options.token
- * is set, requests to its routes need the header dapr-api-token with it (compared in constant
- * time): else 401. The health path needs none, as daprd sends none. Owns:   deliveries in hand;
- * copies the options' texts. Borrows the log. Thread: loop thread only. */
+ * Use:    dapr_app_new -> dapr_app_handle for each of the server's requests -> the server is closed
+ *         -> dapr_app_free.
+ * Answer: SUCCESS and DROP are 200 with that status; RETRY is 503 with it, so that whoever delivers
+ *         without daprd sees a failure too. Of a bulk 200 with a status for each entry. Never 404,
+ *         which daprd takes for "drop it". A body that is no bulk where one is meant: 400. The body
+ *         of a single delivery, and the event of an entry, is not looked at here; an entry without
+ *         an id cannot be answered, so daprd delivers it again.
+ * Order:  a bulk's entries are handed over one after the other, each after the turn before it has
+ *         ended; after a RETRY the rest is answered RETRY at once. So a key's order holds, as daprd
+ *         delivers again from there on. is_parallel gives that up.
+ * Token:  where options.token is set, requests to its routes need the header dapr-api-token with
+ *         it (compared in constant time), else 401. The health path needs none: daprd sends none.
+ * Owns:   deliveries in hand; copies the options' texts. Borrows the log.
+ * Thread: loop thread only.
+ * Limits: DAPR_BULK_MAX entries in one delivery (400 past it), and the server's. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/slice.h"
+
+#define DAPR_BULK_MAX 1000
 
 struct dapr_app;
 struct dapr_turn;
@@ -42,11 +50,11 @@ struct dapr_message {
     struct slice entry_id;     /* of a bulk's entry; else empty */
     const struct http_request *request; /* for further headers (CloudEvents in binary mode: ce-…) */
 };
-/* Ends with dapr_turn_end, once, from inside or later. Several turns may be under way at a time, in
- * a bulk too. */
+/* Ends with dapr_turn_end, once, from inside or later. Of several deliveries turns are under way at
+ * a time. */
 typedef void (*dapr_message_fn)(void *ctx, const struct dapr_message *message,
                                 struct dapr_turn *turn);
-/* `data` is the job's JSON. SUCCESS, or RETRY and DROP alike: by the job's failure policy. */
+/* `data` is the job's JSON. RETRY: the job's failure policy decides; SUCCESS and DROP: it is done. */
 typedef void (*dapr_job_fn)(void *ctx, struct slice name, struct slice data,
                             struct dapr_turn *turn);
 void dapr_turn_end(struct dapr_turn *turn, enum dapr_answer answer);
@@ -55,7 +63,8 @@ struct dapr_subscription {
     const char *pubsub, *topic;
     const char *route;     /* "/events/reminder-sent" */
     uint32_t bulk_max;     /* entries in one delivery; 0: one by one */
-    uint32_t bulk_wait_ms; /* with bulk_max: how long daprd collects; 0: its default of 1 s */
+    uint32_t bulk_wait_ms; /* with bulk_max: how long daprd collects; 0: its default */
+    bool is_parallel;      /* with bulk_max: all entries are handed over at once */
     dapr_message_fn fn;
     void *ctx;
 };
