@@ -186,6 +186,15 @@ size_t http_request_header_count(const struct http_request *req, const char *nam
     return count;
 }
 
+bool http_request_header_at(const struct http_request *req, size_t index, struct http_header *out)
+{
+    if (index >= req->header_count)
+        return false;
+    *out = (struct http_header){http_span_slice(req, req->fields[index].name),
+                                trim(http_span_slice(req, req->fields[index].value))};
+    return true;
+}
+
 struct arena *http_request_arena(struct http_request *req)
 {
     return &req->arena;

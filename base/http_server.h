@@ -84,6 +84,8 @@ struct slice http_request_body(const struct http_request *req);
  * that came more than once: the first; see http_request_header_count. */
 struct slice http_request_header(const struct http_request *req, const char *name);
 size_t http_request_header_count(const struct http_request *req, const char *name);
+/* The headers as they came, from 0; false past the last one. */
+bool http_request_header_at(const struct http_request *req, size_t index, struct http_header *out);
 struct arena *http_request_arena(struct http_request *req);
 /* The peer's address as text, e.g. "127.0.0.1". */
 const char *http_request_peer(const struct http_request *req);

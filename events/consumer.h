@@ -8,6 +8,7 @@
  *                                                               delivered again, which counts for
  *                                                               nothing
  *   bytes that are no event, of an unknown type or a newer major version -> a dead letter at once
+ *   a type that is known and has no handler here                          -> CONSUMER_ACK
  *
  * A dead letter is a row of todo.dead_letters, which the relay publishes to task-events-dlq, so
  * that it is as safe as an event; where the row cannot be written the delivery is retried.
@@ -33,18 +34,20 @@ struct consumer_turn;
 struct db_pool;
 struct error;
 struct log;
+struct metrics;
 
 /* What a handler works on; borrowed until consumer_turn_end. */
 struct consumer_event {
     enum event_kind kind;
     const struct cloudevent *envelope;
     const cJSON *data; /* checked: event_check */
-    struct slice id;   /* a UUID */
+    struct slice id;   /* a UUID: data.event_id too */
     int64_t user_id, task_id;
 };
 
 enum consumer_verdict {
     CONSUMER_DONE,        /* the effect is committed, now or before */
+    CONSUMER_REPEATED,    /* the same, where it is known that it was before: counted apart */
     CONSUMER_FAILED,      /* tried again three times, then a dead letter with the error's text */
     CONSUMER_REFUSED,     /* a dead letter at once: no try could mend it */
     CONSUMER_UNAVAILABLE, /* what the handler needs is down: no fault of the event */
@@ -57,6 +60,10 @@ typedef void (*consumer_handler_fn)(void *ctx, const struct consumer_event *even
 void consumer_turn_end(struct consumer_turn *turn, enum consumer_verdict verdict,
                        const struct error *err);
 
+/* What a handler says where its statement ended with `status` (db/error.h): UNAVAILABLE where the
+ * same statement may pass later, else FAILED. */
+enum consumer_verdict consumer_verdict_of(int status);
+
 struct consumer_route {
     enum event_kind kind;
     const char *path; /* where dapr and direct deliver: "/events/reminder-sent" */
@@ -68,7 +75,8 @@ struct consumer_options {
     const char *name; /* the app id: the inbox's consumer and Kafka's group */
     const struct consumer_route *routes;
     size_t route_count;
-    uint32_t in_flight_max; /* 0: 256 */
+    uint32_t in_flight_max;  /* 0: 256 */
+    struct metrics *metrics; /* borrowed; NULL: nothing is counted */
 };
 
 enum consumer_answer { CONSUMER_ACK, CONSUMER_RETRY };
@@ -94,6 +102,8 @@ __attribute__((warn_unused_result)) int consumer_new(uv_loop_t *loop,
 __attribute__((warn_unused_result)) int consumer_deliver(struct consumer *c,
                                                          const struct consumer_delivery *delivery,
                                                          consumer_answer_fn fn, void *ctx);
+/* Deliveries that were taken and not answered yet. */
+uint32_t consumer_in_flight(const struct consumer *c);
 bool consumer_is_full(const struct consumer *c);
 /* Takes nothing more; turns under way end, waits between tries are cut short (CONSUMER_RETRY). */
 void consumer_close(struct consumer *c, consumer_closed_fn closed, void *ctx);
