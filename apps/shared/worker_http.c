@@ -1,0 +1,114 @@
+/* HTTP_PORT: probes, metrics, and what the source takes. */
+#include "base/buf.h"
+#include "base/http_server.h"
+#include "base/metrics.h"
+#include "dapr/client.h"
+#include "db/pool.h"
+#include "shared/worker_int.h"
+
+#define METRICS_BYTES_MAX (4u << 20)
+
+static void answer(struct http_request *req, int status, const char *type, struct slice body)
+{
+    const struct http_header headers[] = {
+        {{"Content-Type", 12}, slice_from_cstr(type)},
+        {{"Cache-Control", 13}, {"no-store", 8}},
+    };
+    http_respond(req, status, headers, 2, body);
+}
+
+static void answer_json(struct http_request *req, int status, struct slice json)
+{
+    answer(req, status, "application/json", json);
+}
+
+/* What is missing, or NULL. */
+static const char *not_ready(const struct run *r)
+{
+    const struct worker_spec *spec = r->worker.spec;
+    if (r->state == RUN_STOPPING)
+        return "stopping";
+    if (r->state == RUN_STARTING || !db_pool_is_ready(r->pool))
+        return "no database";
+    if (r->worker.dapr && !dapr_client_is_up(r->worker.dapr))
+        return "no sidecar";
+    return spec->is_ready && !spec->is_ready(r->part) ? "not ready" : NULL;
+}
+
+static void answer_ready(const struct run *r, struct http_request *req)
+{
+    char text[64];
+    struct buf b;
+    const char *why = not_ready(r);
+    buf_init_fixed(&b, text, sizeof(text));
+    buf_printf(&b, "{\"status\":\"%s\"}\n", why ? why : "ready");
+    answer_json(req, why ? 503 : 200, buf_slice(&b));
+}
+
+static void answer_metrics(const struct run *r, struct http_request *req)
+{
+    struct buf b;
+    buf_init(&b, METRICS_BYTES_MAX);
+    metrics_write(r->worker.metrics, &b);
+    if (buf_status(&b))
+        answer_json(req, 503, SLICE_LIT("{\"error\":\"out of memory\"}\n"));
+    else
+        answer(req, 200, METRICS_MIME, buf_slice(&b));
+    buf_deinit(&b);
+}
+
+/* True when the request is one of an operator's. */
+static bool answer_probe(const struct run *r, struct http_request *req)
+{
+    struct slice path = http_request_path(req);
+    if (slice_is_equal(path, SLICE_LIT("/healthz")))
+        answer_json(req, 200, SLICE_LIT("{\"status\":\"ok\"}\n"));
+    else if (slice_is_equal(path, SLICE_LIT("/readyz")))
+        answer_ready(r, req);
+    else if (slice_is_equal(path, SLICE_LIT("/metrics")))
+        answer_metrics(r, req);
+    else
+        return false;
+    return true;
+}
+
+void run_http_handle(void *ctx, struct http_request *req)
+{
+    struct run *r = ctx;
+    if (answer_probe(r, req) || (r->http.source && source_http_handle(r->http.source, req)))
+        return;
+    answer_json(req, 404, SLICE_LIT("{\"error\":\"there is no such path here\"}\n"));
+}
+
+/* With Kafka nobody delivers here. */
+static int open_source(struct run *r, struct error *err)
+{
+    const struct worker_spec *spec = r->worker.spec;
+    bool is_dapr = r->settings.transport == SHARED_DAPR;
+    const struct dapr_job_route job = {
+        .name = spec->job ? spec->job->name : "", .fn = run_job_on_dapr, .ctx = r};
+    const struct source_http_options options = {.routes = r->routes,
+                                                .route_count = spec->route_count,
+                                                .token = r->settings.app_api_token,
+                                                .pubsub = is_dapr ? r->settings.pubsub_name : NULL,
+                                                .jobs = &job,
+                                                .job_count = is_dapr && spec->job};
+    if (r->settings.transport == SHARED_KAFKA)
+        return 0;
+    return source_http_new(&options, &r->log, &r->http.source, err);
+}
+
+int run_http_open(struct run *r, struct error *err)
+{
+    int status = open_source(r, err);
+    if (status)
+        return status;
+    if (http_server_new(&r->loop, &http_limits_default, &r->log, run_http_handle, r,
+                        &r->http.server))
+        return error_set(err, BASE_ENOMEM, NULL, "out of memory");
+    status = http_server_listen(r->http.server, r->http.host, r->http.port, err);
+    if (!status)
+        log_info(&r->log, "listening", log_str("address", r->http.host),
+                 log_int("port", http_server_port(r->http.server)));
+    return status;
+}

@@ -1,0 +1,327 @@
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/http_server.h"
+#include "base/metrics.h"
+#include "dapr/client.h"
+#include "db/embedded.h"
+#include "db/error.h"
+#include "db/migrate.h"
+#include "db/pool.h"
+#include "shared/database.h"
+#include "shared/worker_int.h"
+
+#define MIGRATION_BACKOFF_MIN_MS 100
+#define MIGRATION_BACKOFF_MAX_MS 2000
+#define GUARD_MS                 5000 /* beyond DRAIN_MS */
+
+static const int stop_signals[2] = {SIGTERM, SIGINT};
+
+/* ---- the end ---- */
+
+static void on_last_closed(void *ctx)
+{
+    struct run *r = ctx;
+    uv_close((uv_handle_t *)&r->guard, NULL);
+}
+
+static void on_sidecar_closed(void *ctx)
+{
+    struct run *r = ctx;
+    r->worker.dapr = NULL;
+    db_pool_close(r->pool, r->settings.drain_ms, on_last_closed, r);
+}
+
+/* What is left is the end itself, which an impatient second signal must not cut short: libuv gives
+ * a signal its default back when the handle closes, so it is ignored from here on. */
+static void close_signals(struct run *r)
+{
+    sigset_t both;
+    sigset_t before;
+    sigemptyset(&both);
+    for (size_t i = 0; i < 2; i++)
+        sigaddset(&both, stop_signals[i]);
+    pthread_sigmask(SIG_BLOCK, &both, &before);
+    for (size_t i = 0; i < 2; i++) {
+        uv_close((uv_handle_t *)&r->signals[i], NULL);
+        signal(stop_signals[i], SIG_IGN);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Nobody is left who could use the pool. */
+static void on_part_stopped(void *ctx)
+{
+    struct run *r = ctx;
+    r->has_part = false;
+    close_signals(r);
+    if (r->embedded)
+        mender_stop(&r->mender);
+    if (r->worker.dapr)
+        dapr_client_close(r->worker.dapr, on_sidecar_closed, r);
+    else if (r->pool)
+        on_sidecar_closed(r);
+    else
+        on_last_closed(r);
+}
+
+void run_source_ended(struct run *r)
+{
+    assert(r->open_sources > 0);
+    if (--r->open_sources > 0)
+        return;
+    if (r->has_part && r->worker.spec->stop)
+        r->worker.spec->stop(r->part, on_part_stopped, r);
+    else
+        on_part_stopped(r);
+}
+
+static void on_source_closed(void *ctx)
+{
+    run_source_ended(ctx);
+}
+
+static void on_consumer_closed(void *ctx)
+{
+    struct run *r = ctx;
+    r->consumer = NULL;
+    run_source_ended(r);
+}
+
+/* Something does not end, against what it promised: the events will come again. */
+static void on_guard(uv_timer_t *timer)
+{
+    struct run *r = timer->data;
+    log_error(&r->log, "the drain does not end", log_int("open", r->open_sources));
+    _exit(EXIT_FAILURE);
+}
+
+/* Deliveries and the job's run end; new ones are sent back. */
+void run_stop(struct run *r)
+{
+    if (r->state == RUN_STOPPING)
+        return;
+    r->state = RUN_STOPPING;
+    log_info(&r->log, "stopping");
+    uv_timer_start(&r->guard, on_guard, (uint64_t)r->settings.drain_ms + GUARD_MS, 0);
+    uv_close((uv_handle_t *)&r->migration_timer, NULL);
+    r->open_sources = 2; /* the job, and this function */
+    if (r->is_migrating)
+        r->open_sources++;
+    if (r->http.source)
+        source_http_attach(r->http.source, NULL);
+    if (r->http.server) {
+        r->open_sources++;
+        http_server_close(r->http.server, r->settings.drain_ms, on_source_closed, r);
+    }
+    if (r->consumer) {
+        r->open_sources++;
+        consumer_close(r->consumer, on_consumer_closed, r);
+    }
+    run_job_close(r);
+    run_source_ended(r);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct run *r = handle->data;
+    log_info(&r->log, "signal", log_int("number", number));
+    run_stop(r);
+}
+
+static void fail(struct run *r, int status, const struct error *err)
+{
+    r->status = status;
+    *r->err = *err;
+    run_stop(r);
+}
+
+/* ---- ready: the schema is current ---- */
+
+static int open_consumer(struct run *r, struct error *err)
+{
+    const struct worker_spec *spec = r->worker.spec;
+    const struct consumer_options options = {.name = spec->app_id,
+                                             .routes = r->routes,
+                                             .route_count = spec->route_count,
+                                             .metrics = r->worker.metrics};
+    for (size_t i = 0; i < spec->route_count; i++)
+        r->routes[i].ctx = r->part;
+    int status = consumer_new(&r->loop, &options, r->pool, &r->log, &r->consumer, err);
+    if (!status && r->http.source)
+        source_http_attach(r->http.source, r->consumer);
+    return status;
+}
+
+static void become_ready(struct run *r)
+{
+    const struct worker_spec *spec = r->worker.spec;
+    struct error err = {0};
+    r->part = &r->worker;
+    int status = spec->start ? spec->start(&r->worker, &r->part, &err) : 0;
+    r->has_part = status == 0;
+    if (!status && spec->route_count > 0)
+        status = open_consumer(r, &err);
+    if (status) {
+        fail(r, status, &err);
+        return;
+    }
+    r->state = RUN_READY;
+    log_info(&r->log, "ready");
+    run_job_open(r);
+}
+
+/* ---- the schema ---- */
+
+static void do_migrate(uv_work_t *work)
+{
+    struct run *r = work->data;
+    r->migration_status = db_migrate(r->worker.conninfo, &r->log, &r->migration_err);
+}
+
+static void on_migration_timer(uv_timer_t *timer);
+
+static void migrate_later(struct run *r)
+{
+    log_warn(&r->log, "database not ready", log_str("reason", r->migration_err.text));
+    uv_timer_start(&r->migration_timer, on_migration_timer, r->migration_backoff_ms, 0);
+    r->migration_backoff_ms *= 2;
+    if (r->migration_backoff_ms > MIGRATION_BACKOFF_MAX_MS)
+        r->migration_backoff_ms = MIGRATION_BACKOFF_MAX_MS;
+}
+
+/* A newer schema is a newer program's: waiting would not mend it. */
+static void after_migrate(uv_work_t *work, int status)
+{
+    struct run *r = work->data;
+    (void)status;
+    r->is_migrating = false;
+    if (r->state == RUN_STOPPING)
+        run_source_ended(r);
+    else if (r->migration_status == DB_ENEWER)
+        fail(r, DB_ENEWER, &r->migration_err);
+    else if (r->migration_status)
+        migrate_later(r);
+    else
+        become_ready(r);
+}
+
+static void on_migration_timer(uv_timer_t *timer)
+{
+    struct run *r = timer->data;
+    int status = uv_queue_work(&r->loop, &r->migration, do_migrate, after_migrate);
+    r->is_migrating = status == 0;
+    if (status)
+        migrate_later(r);
+}
+
+/* ---- the start ---- */
+
+static int open_signals(struct run *r, struct error *err)
+{
+    int status = 0;
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < 2; i++) {
+        uv_signal_init(&r->loop, &r->signals[i]);
+        r->signals[i].data = r;
+    }
+    for (size_t i = 0; i < 2 && !status; i++)
+        status = uv_signal_start(&r->signals[i], on_signal, stop_signals[i]);
+    return status ? error_set(err, status, NULL, "no signals: %s", uv_strerror(status)) : 0;
+}
+
+static void on_sidecar(void *ctx, bool is_up)
+{
+    struct run *r = ctx;
+    log_info(&r->log, is_up ? "sidecar up" : "sidecar down");
+    if (is_up)
+        run_job_sidecar_up(r);
+}
+
+static int open_sidecar(struct run *r, struct error *err)
+{
+    const struct dapr_client_options options = {.port = r->settings.dapr_http_port,
+                                                .api_token = r->settings.dapr_api_token,
+                                                .on_change = on_sidecar,
+                                                .ctx = r};
+    if (r->settings.transport != SHARED_DAPR)
+        return 0;
+    return dapr_client_new(&r->loop, &options, &r->log, &r->worker.dapr, err);
+}
+
+static int open_metrics(struct run *r, struct error *err)
+{
+    if (metrics_new(&r->worker.metrics))
+        return error_set(err, BASE_ENOMEM, NULL, "out of memory");
+    return metrics_add_process(r->worker.metrics, err);
+}
+
+static int start(struct run *r, struct error *err)
+{
+    int status = open_metrics(r, err);
+    if (!status)
+        status = database_connect(&r->settings, &r->loop, &r->log, &r->embedded, &r->pool, err);
+    if (r->embedded)
+        mender_start(&r->mender, &r->loop, r->embedded, r->pool, &r->log);
+    if (status)
+        return status;
+    r->worker.pool = r->pool;
+    r->worker.conninfo = database_conninfo(&r->settings, r->embedded);
+    status = open_sidecar(r, err);
+    if (!status)
+        status = run_http_open(r, err);
+    if (!status)
+        uv_timer_start(&r->migration_timer, on_migration_timer, 0, 0);
+    return status;
+}
+
+static void open_run(struct run *r)
+{
+    const struct worker_spec *spec = r->worker.spec;
+    assert(spec->route_count <= EVENT_KINDS);
+    for (size_t i = 0; i < spec->route_count; i++)
+        r->routes[i] = spec->routes[i];
+    r->worker.loop = &r->loop;
+    r->worker.log = &r->log;
+    r->migration.data = r;
+    r->migration_backoff_ms = MIGRATION_BACKOFF_MIN_MS;
+    uv_timer_init(&r->loop, &r->migration_timer);
+    r->migration_timer.data = r;
+    uv_timer_init(&r->loop, &r->guard);
+    r->guard.data = r;
+}
+
+static void close_run(struct run *r)
+{
+    if (r->http.source)
+        source_http_free(r->http.source);
+    metrics_free(r->worker.metrics);
+    if (r->embedded)
+        db_embedded_close(r->embedded);
+}
+
+int run_worker(struct run *r, struct error *err)
+{
+    r->err = err;
+    log_init(&r->log, STDERR_FILENO, r->settings.log_level, r->settings.log_format);
+    int status = uv_loop_init(&r->loop);
+    if (status)
+        return error_set(err, status, NULL, "no event loop: %s", uv_strerror(status));
+    open_run(r);
+    status = open_signals(r, err);
+    if (!status)
+        status = start(r, err);
+    if (status) {
+        r->status = status;
+        run_stop(r);
+    }
+    uv_run(&r->loop, UV_RUN_DEFAULT);
+    int left = uv_loop_close(&r->loop);
+    close_run(r);
+    if (!r->status && left)
+        return error_set(err, left, NULL, "handles were left open at the end");
+    return r->status;
+}
