@@ -19,6 +19,7 @@
 #include "db/inbox.h"
 #include "db/label.h"
 #include "db/pool.h"
+#include "db/reminder.h"
 #include "db/state.h"
 #include "db/task.h"
 #include "db/user.h"
@@ -68,6 +69,8 @@ struct db_call {
         db_dead_letter_fn dead_letter;
         db_replay_fn replay;
         db_state_fn state;
+        db_reminder_fire_fn reminder_fire;
+        db_reminder_next_fn reminder_next;
     } fn;
     void *ctx;
     int limit; /* lists: the rows wanted; the statement is asked for one more */

@@ -61,9 +61,10 @@ enum { WRITE_OUTCOME, WRITE_CHANGED, WRITE_REPLAYED, WRITE_FIELDS, WRITE_TASK };
 
 #define EVENT_INSERT                                                                               \
     "insert into todo.outbox (id, key, topic, type, traceparent, created_at, data) "
-#define EVENT_HEAD(type)                                                                           \
+#define EVENT_HEAD_OF(user, type)                                                                  \
     "'event_id', e.event_id, 'event_type', '" type "', 'timestamp', todo.rfc3339(e.now),"          \
-    " 'user_id', $1::bigint, 'schema_version', '1.0', 'task_id', e.id"
+    " 'user_id', " user ", 'schema_version', '1.0', 'task_id', e.id"
+#define EVENT_HEAD(type) EVENT_HEAD_OF("$1::bigint", type)
 #define EVENT_UPDATED(fields, version)                                                             \
     "jsonb_build_object(" EVENT_HEAD("task.updated") ", 'updated_fields', " fields                 \
                                                      ", 'version', " version ")"

@@ -108,7 +108,15 @@ int db_task_tag(struct db_pool *p, int64_t user_id, int64_t task_id, int64_t tag
     " case when n.changes then n.now else n.updated_at end as updated_at, n.completed_at"          \
     " from n) t left join todo.categories c on c.user_id = $1 and c.id = t.category_id" join
 
-/* Setting the same reminder anew changes nothing unless it was sent: then it is armed again. */
+/* A call of set_reminder, whatever it says, ends the default reminder of the task. */
+#define REMINDER_TOUCH(touches)                                                                    \
+    "u as (update todo.tasks t set reminded_for = 'infinity',"                                     \
+    " updated_at = case when n.changes then n.now else t.updated_at end,"                          \
+    " version = t.version + n.changes::integer from n"                                             \
+    " where t.user_id = $1 and t.id = $2 and " touches ")"
+
+/* Setting the same reminder anew changes nothing unless it was sent: then it is armed again. One
+ * that counts from a due date which has passed waits for another due date. */
 const struct db_stmt task_reminder_stmt = {
     .name = "task_reminder",
     .sql = "with " TASK_LOCKED ", " REMINDER_HAD ","
@@ -124,11 +132,12 @@ const struct db_stmt task_reminder_stmt = {
            " as changes from v, w),"
            " x as (insert into todo.reminders"
            " (user_id, task_id, before_minutes, remind_at, sent_at, active)"
-           " select $1, n.id, n.before_minutes, n.remind_at, null, not n.completed from n"
+           " select $1, n.id, n.before_minutes, n.remind_at, null, not n.completed"
+           " and (n.before_minutes is null or n.due_date > n.now) from n"
            " where n.changes on conflict (user_id, task_id) do update"
            " set before_minutes = excluded.before_minutes, remind_at = excluded.remind_at,"
            " sent_at = null, active = excluded.active), "
-           TAG_TOUCH ", "
+           REMINDER_TOUCH("n.changes") ", "
            REMINDER_EVENT("$5::text", "jsonb_build_object('remind_at', todo.rfc3339(e.remind_at),"
                                       " 'remind_before_minutes', e.before_minutes)")
            REMINDER_ANSWER("t.outcome = 0, r.remind_at, r.before_minutes, false",
@@ -145,7 +154,8 @@ const struct db_stmt task_reminder_clear_stmt = {
            " o.seen = o.version and exists (select from had) as changes from old o),"
            " x as (delete from todo.reminders r using n"
            " where n.changes and r.user_id = $1 and r.task_id = $2), "
-           TAG_TOUCH ", " REMINDER_EVENT("$3::text", "null::jsonb")
+           REMINDER_TOUCH("n.outcome = 0 and (n.changes or t.reminded_for is distinct from 'infinity')")
+           ", " REMINDER_EVENT("$3::text", "null::jsonb")
            REMINDER_ANSWER(TASK_NO_REMINDER, ""),
     .param_count = 3,
     .is_write = true,

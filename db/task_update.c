@@ -56,7 +56,8 @@ _Static_assert(DB_NOT_FOUND == 1 && DB_CATEGORY_NOT_FOUND == 2 && DB_TAG_NOT_FOU
     " category_id = n.category_id, due_date = n.due_date, recurrence_rule = n.recurrence_rule,"    \
     " timezone = n.timezone, version = t.version + 1, updated_at = n.now from n"                   \
     " where t.user_id = $1 and t.id = $2 and n.outcome = 0 and n.bits <> 0)"
-/* A relative reminder follows the due date, and is to be sent again. */
+/* A relative reminder follows the due date, and is to be sent again. What is over when the task is
+ * moved or reopened is not sent for that: a relative one with the due date, another with its time. */
 #define UPDATE_REMINDER                                                                            \
     "m as materialized (select r.task_id, r.before_minutes, n.moves, case when n.moves"            \
     " then n.due_date - make_interval(mins => r.before_minutes) else r.remind_at end as "          \
@@ -67,7 +68,10 @@ _Static_assert(DB_NOT_FOUND == 1 && DB_CATEGORY_NOT_FOUND == 2 && DB_TAG_NOT_FOU
     " where r.user_id = $1 and r.task_id = $2),"                                                   \
     " mu as (update todo.reminders r set remind_at = case when m.moves then m.remind_at"           \
     " else r.remind_at end, sent_at = case when m.moves then null else r.sent_at end,"             \
-    " active = not n.completed from m, n where r.user_id = $1 and r.task_id = $2"                  \
+    " active = case when n.completed then false"                                                   \
+    " when r.before_minutes is not null then coalesce(n.due_date > n.now, true)"                   \
+    " when (n.bits & 4) <> 0 then r.remind_at > n.now else r.active end"                           \
+    " from m, n where r.user_id = $1 and r.task_id = $2"                                           \
     " and n.outcome = 0 and (n.bits & (4 | 32)) <> 0)"
 #define UPDATE_FIELDS                                                                              \
     CHANGED_FIELD("1", "title", "e.title") " || "                                                  \

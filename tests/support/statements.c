@@ -11,6 +11,7 @@
 #include "db/inbox_int.h"
 #include "db/label_int.h"
 #include "db/pool_int.h"
+#include "db/reminder_int.h"
 #include "db/task_int.h"
 #include "db/user_int.h"
 
@@ -48,6 +49,8 @@ int main(int argc, char **argv)
         &day_stmt,
         &inbox_add_stmt,
         &inbox_look_stmt,
+        &reminder_fire_stmt,
+        &reminder_next_stmt,
     };
     const char *wanted = argc > 1 ? argv[1] : NULL;
     if (wanted && strcmp(wanted, "-o") == 0)

@@ -1,7 +1,7 @@
 /* Tags and reminders of a task. */
 #include "fixture.h"
 
-#define DUE    INT64_C(1795802645000000) /* 2026-11-27T18:04:05Z */
+#define DUE    INT64_C(4004877845000000) /* 2096-11-27T18:04:05Z */
 #define MINUTE INT64_C(60000000)
 
 /* ---- tags ---- */
@@ -134,7 +134,7 @@ static void a_relative_reminder_counts_from_the_due_date(void **state)
     }
     assert_int_equal(new_events(f), 1);
     assert_string_equal(newest_event(f, "updated_fields"),
-                        "{\"reminder\": {\"remind_at\": \"2026-11-27T17:34:05.000000Z\", "
+                        "{\"reminder\": {\"remind_at\": \"2096-11-27T17:34:05.000000Z\", "
                         "\"remind_before_minutes\": 30}}");
 }
 
