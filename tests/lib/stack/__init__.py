@@ -8,11 +8,12 @@ from .kafka import SCRAM_PASSWORD, SCRAM_USER, TOPICS, Kafka
 from .kafka_client import kafka_python
 from .mail import Mail, SmtpSink
 from .otlp import OtlpCollector
+from .postgres import PostgresServer
 from .process import Process, free_port, is_open, part
 from .redis import Redis
 from .tls import Authority
 
 __all__ = ["SCRAM_PASSWORD", "SCRAM_USER", "TOPICS", "App", "Authority", "Daprd", "Kafka", "Mail",
-           "OtlpCollector", "Placement", "Process", "Redis", "Scheduler", "Sentry", "SmtpSink",
-           "free_port", "http_status", "is_open", "kafka_python", "part", "pubsub_kafka",
-           "pubsub_redis", "state_postgres", "write_component"]
+           "OtlpCollector", "Placement", "PostgresServer", "Process", "Redis", "Scheduler",
+           "Sentry", "SmtpSink", "free_port", "http_status", "is_open", "kafka_python", "part",
+           "pubsub_kafka", "pubsub_redis", "state_postgres", "write_component"]

@@ -61,6 +61,13 @@ def is_open(port):
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
+def birth(pid):
+    """When the process with this number was started, in the kernel's ticks."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        return int(f.read().rsplit(")", 1)[1].split()[19])
+    return None
+
+
 class Process:
     """A program on loopback. A subclass sets `name`, gives its `ports` and says `command` and
     `is_ready`. With `folder` its data and log are there and stay; else they go with `close`.
@@ -71,7 +78,7 @@ class Process:
     port_names = ()
     start_seconds = 60
 
-    def __init__(self, folder=None, detached=False, ports=None, pid=None):
+    def __init__(self, folder=None, detached=False, ports=None, pid=None, born=None):
         self.is_own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix=f"todo-{self.name}-")
         os.makedirs(self.folder, exist_ok=True)
@@ -80,7 +87,8 @@ class Process:
         self.port = self.ports[self.port_names[0]] if self.port_names else None
         self.log = os.path.join(self.folder, "log")
         self.process = None
-        self.pid = pid
+        # The number may be another's by now.
+        self.pid = pid if pid and birth(pid) == born else None
         self.env = {}
 
     def command(self):
@@ -91,7 +99,8 @@ class Process:
 
     @property
     def state(self):
-        return {"folder": self.folder, "ports": self.ports, "pid": self.pid}
+        return {"folder": self.folder, "ports": self.ports, "pid": self.pid,
+                "born": birth(self.pid) if self.pid else None}
 
     def start(self, wait=True):
         assert not self.is_running(), f"{self.name} runs already"

@@ -1,0 +1,81 @@
+"""A PostgreSQL as a part of the stack: as todo_server.Postgres, but one that may outlive us."""
+
+import contextlib
+import glob
+import hashlib
+import os
+import pwd
+import signal
+import subprocess
+
+from todo_server import Postgres
+
+from .process import Process
+
+
+class PostgresServer(Process):
+    """Reached by a unix socket in its folder. It refuses to run as root, so for root it is user
+    postgres who runs it and owns the folder."""
+
+    name = "postgres"
+
+    def __init__(self, settings=(), **kwargs):
+        super().__init__(**kwargs)
+        found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+        if not found:
+            raise SystemExit("PostgreSQL is missing: apt-get install postgresql")
+        self.bindir, self.settings = found[-1], settings
+        self.data = os.path.join(self.folder, "data")
+        self.url = f"postgresql:///postgres?host={self.folder}&user=postgres"
+        self.as_postgres = []
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self.as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+            if not self.detached:  # the change of user undoes the wish that came before it
+                self.as_postgres += ["--pdeathsig=KILL"]
+
+    def command(self):
+        if not os.path.exists(os.path.join(self.data, "PG_VERSION")):
+            subprocess.run([*self.as_postgres, f"{self.bindir}/initdb", "-D", self.data, "-U",
+                            "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"],
+                           check=True, cwd="/", stdout=subprocess.DEVNULL)
+        return [*self.as_postgres, f"{self.bindir}/postgres", "-D", self.data,
+                "-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}",
+                "-c", "max_connections=200",
+                *(word for s in self.settings for word in ("-c", s))]
+
+    def is_ready(self):
+        return subprocess.run([f"{self.bindir}/pg_isready", "-q", "-h", self.folder],
+                              check=False).returncode == 0
+
+    def stop(self, seconds=60):
+        """A fast shutdown: clients are cut off, nothing is lost."""
+        with contextlib.suppress(subprocess.TimeoutExpired, TimeoutError):
+            self._end(signal.SIGINT, seconds)
+        self.kill()
+
+    def kill(self):
+        """Its children are in sessions of their own, so that the group's signal misses them."""
+        if not self.is_running():
+            return
+        self.pause()
+        children = subprocess.run(["pgrep", "-P", str(self.pid)], stdout=subprocess.PIPE,
+                                  text=True, check=False).stdout.split()
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        super().kill()
+
+    query, value = Postgres.query, Postgres.value
+
+
+def private_folder(folder):
+    """Where PostgreSQL may have its folder instead of `folder`: root's own is closed to it."""
+    if os.geteuid() != 0:
+        return folder
+    elsewhere = "/var/tmp/todo-app-stack"
+    os.makedirs(elsewhere, mode=0o755, exist_ok=True)
+    if os.stat(elsewhere).st_uid != 0:
+        raise SystemExit(f"{elsewhere} belongs to another user; remove it")
+    return os.path.join(elsewhere, hashlib.sha256(folder.encode()).hexdigest()[:16])
