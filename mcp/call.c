@@ -19,7 +19,7 @@ void call_detach(struct mcp_call *call)
     call->next = NULL;
 }
 
-void call_free(struct mcp_call *call)
+void mcp_call_free(struct mcp_call *call)
 {
     mcp_message_deinit(&call->message);
     cJSON_Delete(call->empty);
@@ -114,10 +114,10 @@ static void abandon(struct mcp_call *call)
         return;
     call->message.root = NULL;
     call->entry = NULL;
-    call_free(call);
+    mcp_call_free(call);
 }
 
-struct mcp_call *call_new(struct exchange *x, const struct call_target *target)
+struct mcp_call *mcp_call_new(struct exchange *x, const struct call_target *target)
 {
     struct mcp_server *s = x->rx->server;
     const char *fault = NULL;
@@ -144,9 +144,9 @@ void call_run(struct mcp_call *call)
     call->fn(call->ctx, call);
 }
 
-void call_start(struct exchange *x, const struct call_target *target)
+void mcp_call_start(struct exchange *x, const struct call_target *target)
 {
-    struct mcp_call *call = call_new(x, target);
+    struct mcp_call *call = mcp_call_new(x, target);
     if (!call)
         return;
     uint32_t missing = call->entry->scopes & ~call->identity.scopes;

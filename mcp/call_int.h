@@ -2,7 +2,7 @@
 /* mcp/call_int: a call's inside, for call.c (life, what a handler sees), ends.c (its answers),
  * ask.c (questions to the client) and task.c (calls that outlive their request).
  *
- *   call_start -> handler -> mcp_call_wait … handler again … -> an end -> answer -> freed
+ *   mcp_call_start -> handler -> mcp_call_wait … handler again … -> an end -> answer -> freed
  *
  * A call owns the message that it came from, since its arguments point into it. Its `out` is
  * finished once: by the end, or earlier with a task's handle; then `out` is NULL and `task` keeps
@@ -59,7 +59,7 @@ struct mcp_call {
     struct mcp_call *waiting_prev, *waiting_next;
 };
 
-/* What a method gives to call_start. */
+/* What a method gives to mcp_call_start. */
 struct call_target {
     enum call_kind kind;
     struct catalog_entry *entry;
@@ -71,13 +71,13 @@ struct call_target {
 
 /* A call of this exchange, or NULL when the exchange was refused. It takes over the message when it
  * is not NULL; call_run or an end comes next. */
-struct mcp_call *call_new(struct exchange *x, const struct call_target *target);
+struct mcp_call *mcp_call_new(struct exchange *x, const struct call_target *target);
 void call_run(struct mcp_call *call);
 /* The whole way of a call whose arguments need no further check: new, scopes, run. */
-void call_start(struct exchange *x, const struct call_target *target);
+void mcp_call_start(struct exchange *x, const struct call_target *target);
 /* Takes it off its peer and off the waiting list. */
 void call_detach(struct mcp_call *call);
-void call_free(struct mcp_call *call);
+void mcp_call_free(struct mcp_call *call);
 void call_cancel(struct mcp_call *call);
 void call_cancel_by_id(struct mcp_peer *peer, const cJSON *id);
 bool id_is_equal(const cJSON *a, const cJSON *b);

@@ -59,7 +59,7 @@ void method_complete(struct exchange *x)
     target.kind = CALL_COMPLETION;
     if (!target.fn)
         target.fn = suggest_nothing;
-    call_start(x, &target);
+    mcp_call_start(x, &target);
 }
 
 const char *mcp_call_completing(const struct mcp_call *call)

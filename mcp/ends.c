@@ -31,7 +31,7 @@ static void end(struct mcp_call *call, struct buf *answer, int http_status)
         out->finish(out, buf_slice(answer), http_status);
     }
     buf_deinit(answer);
-    call_free(call);
+    mcp_call_free(call);
 }
 
 /* The same for a call that became a task: `answer` is the result's or the error's object. */
@@ -41,7 +41,7 @@ static void end_task(struct mcp_call *call, struct buf *answer, bool is_error)
     if (call->task)
         task_finish(call->task, answer, is_error);
     buf_deinit(answer);
-    call_free(call);
+    mcp_call_free(call);
 }
 
 void call_drop(struct mcp_call *call)

@@ -170,5 +170,5 @@ void method_prompts_get(struct exchange *x)
     }
     const struct call_target target = {
         .kind = CALL_PROMPT, .entry = &entry->base, .fn = entry->get, .ctx = entry->ctx};
-    call_start(x, &target);
+    mcp_call_start(x, &target);
 }

@@ -126,7 +126,7 @@ void method_resources_read(struct exchange *x)
     }
     const struct call_target target = {
         .kind = CALL_RESOURCE, .entry = &entry->base, .fn = entry->read, .ctx = entry->ctx};
-    call_start(x, &target);
+    mcp_call_start(x, &target);
 }
 
 void mcp_call_contents(struct mcp_call *call, struct slice contents)

@@ -205,7 +205,7 @@ void method_tools_call(struct exchange *x)
                                        .entry = (struct catalog_entry *)(uintptr_t)&entry->base,
                                        .fn = entry->call,
                                        .ctx = entry->ctx};
-    struct mcp_call *call = call_new(x, &target);
+    struct mcp_call *call = mcp_call_new(x, &target);
     if (call)
         check_and_run(call, entry);
 }
