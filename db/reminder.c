@@ -60,7 +60,8 @@ const struct db_stmt reminder_fire_stmt = {
 
 const struct db_stmt reminder_next_stmt = {
     .name = "reminder_next",
-    .sql = "select (extract(epoch from n.at - " NOW ") * 1000)::bigint from (select least("
+    .sql = "select " NOW ", ceil(extract(epoch from n.at - " NOW ") * 1000)::bigint"
+           " from (select least("
            "(select r.remind_at from todo.reminders r where " OWN_WAITS
            " order by r.remind_at limit 1), (select t.due_date - " IN_DEFAULT
            " from todo.tasks t where " DEFAULT_WAITS " and " DEFAULT_IS_OF_USE
@@ -128,12 +129,19 @@ int db_reminder_fire(struct db_pool *p, const struct db_reminder_rules *rules, i
     return call_submit(&call, &args, id, err);
 }
 
+enum { NEXT_NOW, NEXT_MS };
+
 static void next_done(struct db_call *call, int status, const struct db_result *res,
                       const struct error *err)
 {
-    bool has_next = !status && db_result_rows(res) > 0 && !db_result_is_null(res, 0, 0);
-    call->fn.reminder_next(call->ctx, status, has_next, has_next ? db_result_int(res, 0, 0) : 0,
-                           err);
+    struct db_reminder_next_reply reply = {0};
+    if (!status)
+        reply = (struct db_reminder_next_reply){
+            .now = db_result_time(res, 0, NEXT_NOW),
+            .has_next = !db_result_is_null(res, 0, NEXT_MS),
+            .next_ms = db_result_int(res, 0, NEXT_MS),
+        };
+    call->fn.reminder_next(call->ctx, status, status ? NULL : &reply, err);
 }
 
 int db_reminder_next(struct db_pool *p, const struct db_reminder_rules *rules,

@@ -45,9 +45,14 @@ int db_reminder_fire(struct db_pool *p, const struct db_reminder_rules *rules, i
                      struct slice source, db_reminder_fire_fn fn, void *ctx, db_op_id *id,
                      struct error *err);
 
-/* has_next: in `next_ms` there is something to send; 0 or less where another worker, or a change of
- * the task, holds it right now. */
-typedef void (*db_reminder_next_fn)(void *ctx, int status, bool has_next, int64_t next_ms,
+struct db_reminder_next_reply {
+    int64_t now; /* the database's clock, microseconds */
+    bool has_next;
+    int64_t next_ms; /* until there is something to send; 0 or less where it is time, or where
+                        another worker or a change of the task holds it right now */
+};
+typedef void (*db_reminder_next_fn)(void *ctx, int status,
+                                    const struct db_reminder_next_reply *reply,
                                     const struct error *err);
 int db_reminder_next(struct db_pool *p, const struct db_reminder_rules *rules,
                      db_reminder_next_fn fn, void *ctx, db_op_id *id, struct error *err);

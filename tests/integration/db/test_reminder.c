@@ -1,177 +1,8 @@
 /* When a reminder is sent and when it is not: each way that a task can come to be due, against the
  * database's own clock. A test moves a task's times, not the clock: only their distance counts. */
-#include "fixture.h"
+#include "reminders.h"
 
 #include "base/clock.h"
-#include "db/reminder.h"
-
-#define MINUTE INT64_C(60000000)
-#define HOUR   (60 * MINUTE)
-
-static const struct db_reminder_rules rules = {.default_minutes = 60, .late_max_hours = 24};
-static const struct db_reminder_rules no_default = {.late_max_hours = 24};
-
-/* ---- calls that wait ---- */
-
-struct fired {
-    bool is_done;
-    int sent, given_up;
-    bool has_more;
-    int64_t user_id, task_id, late_ms; /* of the last */
-};
-
-static void on_fired(void *ctx, int status, const struct db_reminder_fire_reply *reply,
-                     const struct error *err)
-{
-    struct fired *a = ctx;
-    if (status)
-        fail_msg("%s (%s)", err->text, err->field);
-    assert_false(a->is_done);
-    a->is_done = true;
-    a->sent = reply->count;
-    a->given_up = reply->given_up;
-    a->has_more = reply->has_more;
-    if (reply->count > 0) {
-        a->user_id = reply->sent[reply->count - 1].user_id;
-        a->task_id = reply->sent[reply->count - 1].task_id;
-        a->late_ms = reply->sent[reply->count - 1].late_ms;
-    }
-}
-
-static struct fired fire_with(struct fixture *f, const struct db_reminder_rules *with, int limit)
-{
-    struct fired a = {0};
-    assert_int_equal(db_reminder_fire(f->pool, with, limit, SLICE_LIT("notification-service"),
-                                      on_fired, &a, NULL, NULL),
-                     0);
-    fixture_wait(f, &a.is_done);
-    return a;
-}
-
-static struct fired fire(struct fixture *f)
-{
-    return fire_with(f, &rules, 100);
-}
-
-struct next {
-    bool is_done, has_next;
-    int64_t ms;
-};
-
-static void on_next(void *ctx, int status, bool has_next, int64_t next_ms, const struct error *err)
-{
-    struct next *a = ctx;
-    if (status)
-        fail_msg("%s (%s)", err->text, err->field);
-    *a = (struct next){.is_done = true, .has_next = has_next, .ms = next_ms};
-}
-
-static struct next next_one(struct fixture *f, const struct db_reminder_rules *with)
-{
-    struct next a = {0};
-    assert_int_equal(db_reminder_next(f->pool, with, on_next, &a, NULL, NULL), 0);
-    fixture_wait(f, &a.is_done);
-    return a;
-}
-
-/* ---- tasks ---- */
-
-static int64_t now_us(struct fixture *f)
-{
-    return postgres_int(f->pg, "select (extract(epoch from clock_timestamp()) * 1e6)::bigint");
-}
-
-/* Due so much after now (or before). */
-static int64_t add_due_in(struct fixture *f, int64_t after_us)
-{
-    const struct db_task_new task = {.title = SLICE_LIT("due"),
-                                     .priority = DB_PRIORITY_HIGH,
-                                     .has_due_date = true,
-                                     .due_date = now_us(f) + after_us};
-    int64_t id = add_task(f, &task).task.id;
-    new_events(f);
-    return id;
-}
-
-static void move_due_to(struct fixture *f, int64_t id, int64_t after_us)
-{
-    const struct db_task_patch patch = {
-        .set = DB_FIELD_DUE_DATE, .has_due_date = true, .due_date = now_us(f) + after_us};
-    assert_outcome(update_task(f, f->user, id, &patch), DB_OK);
-    new_events(f);
-}
-
-static void reopen(struct fixture *f, int64_t id)
-{
-    const struct db_task_patch patch = {.set = DB_FIELD_COMPLETED};
-    assert_outcome(update_task(f, f->user, id, &patch), DB_OK);
-    new_events(f);
-}
-
-static void remind_before(struct fixture *f, int64_t id, int64_t minutes)
-{
-    const struct db_reminder_set set = {.remind_before_minutes = minutes};
-    assert_outcome(set_reminder(f, f->user, id, &set), DB_OK);
-    new_events(f);
-}
-
-static void remind_in(struct fixture *f, int64_t id, int64_t after_us)
-{
-    const struct db_reminder_set set = {.remind_before_minutes = -1,
-                                        .remind_at = now_us(f) + after_us};
-    assert_outcome(set_reminder(f, f->user, id, &set), DB_OK);
-    new_events(f);
-}
-
-static void clear_reminder(struct fixture *f, int64_t id)
-{
-    const struct db_reminder_set clear = {.clear = true};
-    assert_outcome(set_reminder(f, f->user, id, &clear), DB_OK);
-    new_events(f);
-}
-
-/* As if so much time had passed, for this task, in which nobody touched it. */
-static void pass_time(struct fixture *f, int64_t id, int64_t us)
-{
-    postgres_run(f->pg,
-                 "update todo.tasks set due_date = due_date - %2$lld * interval '1 us',"
-                 " created_at = created_at - %2$lld * interval '1 us',"
-                 " updated_at = updated_at - %2$lld * interval '1 us',"
-                 " reminded_for = reminded_for - %2$lld * interval '1 us' where id = %1$lld",
-                 (long long)id, (long long)us);
-    postgres_run(f->pg,
-                 "update todo.reminders set remind_at = remind_at - %2$lld * interval '1 us',"
-                 " sent_at = sent_at - %2$lld * interval '1 us' where task_id = %1$lld",
-                 (long long)id, (long long)us);
-}
-
-static void assert_sent(struct fixture *f, int64_t id)
-{
-    struct fired a = fire(f);
-    assert_int_equal(a.sent, 1);
-    assert_int_equal(a.task_id, id);
-    assert_int_equal(a.user_id, f->user);
-    assert_int_equal(new_events(f), 1);
-    assert_int_equal(newest_event_int(f, "task_id"), id);
-    a = fire(f);
-    assert_int_equal(a.sent + a.given_up, 0); /* once */
-    assert_int_equal(new_events(f), 0);
-}
-
-static void assert_silent(struct fixture *f)
-{
-    assert_int_equal(fire(f).sent, 0);
-    assert_int_equal(new_events(f), 0);
-}
-
-/* Tests share a database: none leaves anything to be sent to the next. */
-static int reminder_teardown(void **state)
-{
-    struct fixture *f = *state;
-    postgres_run(f->pg, "delete from todo.tasks");
-    return fixture_teardown(state);
-}
-#define reminder_test(f) cmocka_unit_test_setup_teardown(f, fixture_setup, reminder_teardown)
 
 /* ---- the default reminder ---- */
 
@@ -323,8 +154,8 @@ static void the_default_can_be_switched_off(void **state)
 {
     struct fixture *f = *state;
     add_due_in(f, 30 * MINUTE);
-    assert_int_equal(fire_with(f, &no_default, 100).sent, 0);
-    assert_false(next_one(f, &no_default).has_next);
+    assert_int_equal(fire_with(f, &reminder_rules_no_default, 100).sent, 0);
+    assert_false(next_one(f, &reminder_rules_no_default).has_next);
     assert_int_equal(fire(f).sent, 1);
 }
 
@@ -450,7 +281,7 @@ static void what_has_been_due_for_too_long_is_given_up(void **state)
     assert_int_equal(a.sent, 0);
     assert_int_equal(a.given_up, 2); /* the default one is no row */
     assert_int_equal(fire(f).given_up, 0);
-    assert_false(next_one(f, &rules).has_next);
+    assert_false(next_one(f, &reminder_rules).has_next);
     assert_false(get_task(f, f->user, ids[1]).task.reminder.sent);
     move_due_to(f, ids[1], 10 * MINUTE);
     assert_sent(f, ids[1]);
@@ -477,7 +308,7 @@ static void a_clock_set_back_sends_nothing_twice(void **state)
         pass_time(f, own, i == 0 ? -5 * HOUR : 5 * HOUR);
         pass_time(f, id, i == 0 ? -5 * HOUR : 5 * HOUR);
         assert_int_equal(fire(f).sent, 0);
-        assert_false(next_one(f, &rules).has_next);
+        assert_false(next_one(f, &reminder_rules).has_next);
     }
 }
 
@@ -504,12 +335,12 @@ static void the_last_day_of_the_year_9999_is_no_special_case(void **state)
     int64_t id = add_task(f, &task).task.id;
     new_events(f);
     assert_silent(f);
-    struct next next = next_one(f, &rules);
+    struct next next = next_one(f, &reminder_rules);
     assert_true(next.has_next);
     assert_true(next.ms > INT64_C(1000) * 60 * 60 * 24 * 365 * 7000);
     remind_before(f, id, 525600);
     assert_silent(f);
-    assert_true(next_one(f, &rules).has_next);
+    assert_true(next_one(f, &reminder_rules).has_next);
 }
 
 /* ---- batches, and workers at once ---- */
@@ -524,10 +355,10 @@ static void a_batch_takes_at_most_its_limit_earliest_first(void **state)
             remind_before(f, ids[i], 60);
         pass_time(f, ids[i], 10 * MINUTE);
     }
-    struct fired a = fire_with(f, &rules, 2);
+    struct fired a = fire_with(f, &reminder_rules, 2);
     assert_true(a.has_more);
     assert_int_equal(a.sent, 4); /* two of each kind */
-    a = fire_with(f, &rules, 2);
+    a = fire_with(f, &reminder_rules, 2);
     assert_int_equal(a.sent, 1);
     assert_int_equal(a.task_id, ids[4]);
     assert_false(a.has_more);
@@ -546,7 +377,7 @@ static void a_row_that_another_holds_is_left_to_it(void **state)
     struct fired a = fire(f);
     assert_int_equal(a.sent, 1);
     assert_int_equal(a.task_id, id);
-    struct next next = next_one(f, &rules);
+    struct next next = next_one(f, &reminder_rules);
     assert_true(next.has_next);
     assert_true(next.ms <= 0); /* so that it is looked at again soon */
     postgres_run(f->pg, "commit");
@@ -556,20 +387,20 @@ static void a_row_that_another_holds_is_left_to_it(void **state)
 static void the_next_time_is_the_earliest_of_both_kinds(void **state)
 {
     struct fixture *f = *state;
-    assert_false(next_one(f, &rules).has_next);
+    assert_false(next_one(f, &reminder_rules).has_next);
     int64_t id = add_due_in(f, 3 * HOUR);
-    struct next next = next_one(f, &rules);
+    struct next next = next_one(f, &reminder_rules);
     assert_true(next.has_next);
     assert_in_range(next.ms, 7190000, 7200000);
     int64_t own = add_titled(f, "own");
     remind_in(f, own, HOUR);
-    next = next_one(f, &rules);
+    next = next_one(f, &reminder_rules);
     assert_in_range(next.ms, 3590000, 3600000);
     complete_task(f, f->user, own);
-    next = next_one(f, &rules);
+    next = next_one(f, &reminder_rules);
     assert_in_range(next.ms, 7190000, 7200000);
     clear_reminder(f, id);
-    assert_false(next_one(f, &rules).has_next);
+    assert_false(next_one(f, &reminder_rules).has_next);
 }
 
 static void how_late_it_is_counts_from_when_it_could_be_sent(void **state)
