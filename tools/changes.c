@@ -25,6 +25,8 @@ struct changes {
     uint64_t last_round_ms;
     bool had_round;
     struct change_set here, others;
+    void (*on_heard)(void *ctx); /* may be NULL */
+    void *heard_ctx;
     int open_parts;
     bool is_closing;
     changes_closed_fn closed;
@@ -133,9 +135,17 @@ void changes_add(struct changes *c, const struct change *change)
     schedule(c);
 }
 
+void changes_hear(struct changes *c, void (*fn)(void *ctx), void *ctx)
+{
+    c->on_heard = fn;
+    c->heard_ctx = ctx;
+}
+
 static void on_message(void *ctx, struct slice message)
 {
     struct changes *c = ctx;
+    if (c->on_heard)
+        c->on_heard(c->heard_ctx);
     if (!c->server)
         return;
     change_set_read(&c->here, message);
@@ -145,6 +155,8 @@ static void on_message(void *ctx, struct slice message)
 static void on_gap(void *ctx)
 {
     struct changes *c = ctx;
+    if (c->on_heard)
+        c->on_heard(c->heard_ctx);
     change_set_clear(&c->here);
     c->here.is_everything = true;
     schedule(c);

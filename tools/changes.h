@@ -40,5 +40,7 @@ __attribute__((warn_unused_result)) int changes_open(uv_loop_t *loop, struct mcp
                                                      const char *conninfo, const struct log *log,
                                                      struct changes **out, struct error *err);
 void changes_add(struct changes *c, const struct change *change);
+/* `fn` comes when another process has told of changes, and when some may have been missed. */
+void changes_hear(struct changes *c, void (*fn)(void *ctx), void *ctx);
 /* Tells other processes what is left (at most a second), then `closed`. */
 void changes_close(struct changes *c, changes_closed_fn closed, void *ctx);
