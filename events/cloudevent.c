@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/utf8.h"
 
 #define NAME_MAX_LEN 20 /* the specification's advice for attribute names */
 
@@ -169,11 +170,21 @@ static bool lower_name(struct slice name, char out[NAME_MAX_LEN + 1])
     return true;
 }
 
+static bool is_text(struct slice value)
+{
+    for (size_t at = 0, len; at < value.len; at += len) {
+        len = utf8_length_at(value.ptr + at, value.len - at);
+        if (len == 0 || value.ptr[at] == '\0')
+            return false;
+    }
+    return true;
+}
+
 static int add_text(cJSON *root, const char *name, struct slice value, struct error *err)
 {
     char text[1024];
-    if (value.len >= sizeof(text) || (value.len > 0 && memchr(value.ptr, '\0', value.len)))
-        return error_set(err, BASE_EINVAL, name, "the attribute %s is too long or holds a NUL",
+    if (value.len >= sizeof(text) || !is_text(value))
+        return error_set(err, BASE_EINVAL, name, "the attribute %s is too long or no UTF-8 text",
                          name);
     if (value.len > 0)
         memcpy(text, value.ptr, value.len);

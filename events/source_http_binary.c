@@ -5,7 +5,6 @@
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "base/utf8.h"
 #include "events/source_http_int.h"
 
 static const char prefix[] = "ce-";
@@ -21,7 +20,7 @@ static int digit_of(char c)
     return index < 16 ? index : index - 6;
 }
 
-/* False: a '%' without two digits, or what comes out is no UTF-8 text. */
+/* False: a '%' without two digits. That it is UTF-8 text is events/cloudevent's to say. */
 static bool decode(struct slice in, char *out, size_t *len)
 {
     *len = 0;
@@ -36,11 +35,6 @@ static bool decode(struct slice in, char *out, size_t *len)
             i += 2;
         }
         out[(*len)++] = c;
-    }
-    for (size_t at = 0, step; at < *len; at += step) {
-        step = utf8_length_at(out + at, *len - at);
-        if (step == 0 || out[at] == '\0')
-            return false;
     }
     return true;
 }

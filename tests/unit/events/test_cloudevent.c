@@ -109,6 +109,21 @@ static void binary_mode_gives_the_same_event(void **state)
     cloudevent_deinit(&e);
 }
 
+static void binary_mode_refuses_bytes_that_are_no_text(void **state)
+{
+    static const char *const bytes[] = {"\xff", "a\xc3", "\xed\xa0\x80"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(bytes) / sizeof(*bytes); i++) {
+        const struct cloudevent_attribute id = {SLICE_LIT("id"), slice_from_cstr(bytes[i])};
+        struct cloudevent e;
+        struct error err = {0};
+        assert_int_equal(
+            cloudevent_from_binary(&id, 1, SLICE_LIT("application/json"), SLICE_LIT("1"), &e, &err),
+            BASE_EINVAL);
+        assert_string_equal(err.field, "id");
+    }
+}
+
 static void binary_mode_refuses_what_structured_mode_does(void **state)
 {
     struct cloudevent e;
@@ -156,6 +171,7 @@ int main(void)
         cmocka_unit_test(unknown_extensions_are_kept),
         cmocka_unit_test(what_the_specification_forbids_is_refused),
         cmocka_unit_test(binary_mode_gives_the_same_event),
+        cmocka_unit_test(binary_mode_refuses_bytes_that_are_no_text),
         cmocka_unit_test(binary_mode_refuses_what_structured_mode_does),
         cmocka_unit_test(reading_survives_lost_memory),
     };
