@@ -66,6 +66,25 @@ class Sidecar(unittest.TestCase):
         redis = self.start(Redis())
         self.publish_and_receive(redis, lambda folder: pubsub_redis(folder, redis.address))
 
+    def given_back_first(self):
+        """An application that takes each event at its third delivery."""
+        app = App({"task-events": "/events/task"})
+        app.answer = lambda delivery: (200, {
+            "status": "SUCCESS" if len(app.deliveries) >= 2 else "RETRY"})
+        return self.start(app)
+
+    def test_an_event_that_is_given_back_comes_again(self):
+        kafka, redis = self.start(Kafka()), self.start(Redis())
+        for component in (lambda: pubsub_kafka(self.folder.name, kafka.brokers),
+                          lambda: pubsub_redis(self.folder.name, redis.address)):
+            component()
+            app = self.given_back_first()
+            daprd = self.start(Daprd("backend", self.folder.name, app_port=app.port))
+            ask("POST", f"{daprd.url}/v1.0/publish/pubsub-kafka/task-events", {"n": 1})
+            wait_for(lambda: len(app.deliveries) >= 3, 30, "the third delivery")
+            self.assertEqual(len({d.json()["id"] for d in app.deliveries}), 1)
+            daprd.stop()
+
     def test_state_is_kept_in_postgresql_in_the_tables_that_the_contract_names(self):
         postgres = Postgres(fsync=False)
         self.addCleanup(postgres.close)

@@ -7,15 +7,8 @@ import os
 PUBSUB, STATE = "pubsub-kafka", "statestore-postgres"
 
 
-def write_component(folder, name, kind, metadata, scopes=()):
-    """`kind` is the component's type with its version, as in pubsub.kafka/v1. JSON is YAML too."""
-    component_type, version = kind.split("/")
-    resource = {
-        "apiVersion": "dapr.io/v1alpha1", "kind": "Component", "metadata": {"name": name},
-        "spec": {"type": component_type, "version": version,
-                 "metadata": [{"name": k, "value": v} for k, v in metadata.items()]}}
-    if scopes:
-        resource["scopes"] = list(scopes)
+def write_resource(folder, name, resource):
+    """JSON is YAML too."""
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, f"{name}.yaml")
     with open(path + ".new", "w", encoding="utf-8") as f:
@@ -24,18 +17,46 @@ def write_component(folder, name, kind, metadata, scopes=()):
     return path
 
 
+def write_component(folder, name, kind, metadata, scopes=()):
+    """`kind` is the component's type with its version, as in pubsub.kafka/v1."""
+    component_type, version = kind.split("/")
+    resource = {
+        "apiVersion": "dapr.io/v1alpha1", "kind": "Component", "metadata": {"name": name},
+        "spec": {"type": component_type, "version": version,
+                 "metadata": [{"name": k, "value": v} for k, v in metadata.items()]}}
+    if scopes:
+        resource["scopes"] = list(scopes)
+    return write_resource(folder, name, resource)
+
+
+def keep_deliveries(folder, name=PUBSUB):
+    """Without it an event that its application gives back is gone with Redis: pubsub.redis of Dapr
+    1.18 acknowledges to Redis whatever the application answered. The sidecar then holds it and
+    delivers it again until it is taken or the component's processingTimeout ends; what that ends is
+    not acknowledged and is claimed again."""
+    return write_resource(folder, f"{name}-resiliency", {
+        "apiVersion": "dapr.io/v1alpha1", "kind": "Resiliency",
+        "metadata": {"name": f"{name}-resiliency"},
+        "spec": {"policies": {"retries": {"until-taken": {
+            "policy": "exponential", "maxInterval": "5s", "maxRetries": -1}}},
+                 "targets": {"components": {name: {"inbound": {"retry": "until-taken"}}}}}})
+
+
 def pubsub_kafka(folder, brokers, name=PUBSUB, **metadata):
     """A group starts with the oldest event, so that none is missed that came before the group."""
+    keep_deliveries(folder, name)
     return write_component(folder, name, "pubsub.kafka/v1", {
         "brokers": brokers, "authType": "none", "disableTls": "true", "initialOffset": "oldest",
         "consumeRetryInterval": "100ms", **metadata})
 
 
 def pubsub_redis(folder, address, name=PUBSUB, **metadata):
-    """The same component on Redis streams: nothing that uses it sees a difference."""
+    """The same component on Redis streams: nothing that uses it sees a difference. One event at a
+    time, so that those of a task stay in order; processingTimeout is longer than any handler."""
+    keep_deliveries(folder, name)
     return write_component(folder, name, "pubsub.redis/v1", {
-        "redisHost": address, "redisPassword": "", "redeliverInterval": "2s",
-        "processingTimeout": "5s", **metadata})
+        "redisHost": address, "redisPassword": "", "concurrency": "1", "queueDepth": "10",
+        "redeliverInterval": "5s", "processingTimeout": "70s", **metadata})
 
 
 def state_postgres(folder, connection, name=STATE, **metadata):
