@@ -8,15 +8,27 @@
 #include "base/json.h"
 #include "dapr/client_int.h"
 
+/* Where the HTTP status alone would mislead: daprd's errorCode and, where not NULL, words that its
+ * message has. The first that fits counts. */
 static const struct {
-    const char *name; /* daprd's errorCode */
+    const char *name, *words;
     int code;
 } by_name[] = {
-    {"ERR_STATE_STORE_NOT_FOUND", DAPR_ENOCOMPONENT},
-    {"ERR_STATE_STORE_NOT_CONFIGURED", DAPR_ENOCOMPONENT},
-    {"ERR_STATE_STORES_NOT_CONFIGURED", DAPR_ENOCOMPONENT},
-    {"ERR_PUBSUB_NOT_FOUND", DAPR_ENOCOMPONENT},
-    {"ERR_PUBSUB_NOT_CONFIGURED", DAPR_ENOCOMPONENT},
+    {"ERR_STATE_STORE_NOT_FOUND", NULL, DAPR_ENOCOMPONENT},
+    {"ERR_STATE_STORE_NOT_CONFIGURED", NULL, DAPR_ENOCOMPONENT},
+    {"ERR_STATE_STORES_NOT_CONFIGURED", NULL, DAPR_ENOCOMPONENT},
+    {"ERR_PUBSUB_NOT_FOUND", NULL, DAPR_ENOCOMPONENT},
+    {"ERR_PUBSUB_NOT_CONFIGURED", NULL, DAPR_ENOCOMPONENT},
+    {"ERR_PUBSUB_CLOUD_EVENTS_SER", NULL, DAPR_EREFUSED},
+    {"ERR_PUBSUB_EVENTS_SER", "stream too large", DAPR_ETOOLARGE},
+    {"ERR_MALFORMED_REQUEST", "stream too large", DAPR_ETOOLARGE},
+    {"ERR_PUBSUB_PUBLISH_MESSAGE", "too large", DAPR_ETOOLARGE},
+    {"ERR_PUBSUB_PUBLISH_MESSAGE", "larger than", DAPR_ETOOLARGE},
+    /* First-write without an ETag, and the state is there. */
+    {"ERR_STATE_SAVE", "no item was updated", DAPR_ECONFLICT},
+    {"ERR_STATE_TRANSACTION", "no item was updated", DAPR_ECONFLICT},
+    {"ERR_STATE_TRANSACTION", "etag mismatch", DAPR_ECONFLICT},
+    {"DAPR_SCHEDULER_SCHEDULE_JOB", "failed validation", DAPR_EREFUSED},
 };
 
 static int code_of_http(int status)
@@ -41,12 +53,18 @@ static int code_of_http(int status)
     return status >= 400 ? DAPR_EREFUSED : DAPR_EPROTOCOL;
 }
 
-static int code_of(const char *name, int http_status)
+static int code_of(const char *name, const char *message, int http_status)
 {
     for (size_t i = 0; name && i < sizeof(by_name) / sizeof(*by_name); i++)
-        if (strcmp(by_name[i].name, name) == 0)
+        if (strcmp(by_name[i].name, name) == 0 &&
+            (!by_name[i].words || (message && strstr(message, by_name[i].words))))
             return by_name[i].code;
     return code_of_http(http_status);
+}
+
+int answer_entry_status(const char *reason)
+{
+    return reason ? code_of("ERR_PUBSUB_PUBLISH_MESSAGE", reason, 500) : DAPR_ECOMPONENT;
 }
 
 int answer_status(const struct dapr_reply *reply, struct error *err)
@@ -56,7 +74,7 @@ int answer_status(const struct dapr_reply *reply, struct error *err)
     cJSON *root = json_parse(reply->body, NULL);
     const char *name = json_get_string(root, "errorCode");
     const char *message = json_get_string(root, "message");
-    int code = code_of(name, reply->http_status);
+    int code = code_of(name, message, reply->http_status);
     if (message)
         error_set(err, code, name, "%s", message);
     else if (!root && reply->body.len > 0 && reply->body.len < sizeof(err->text))

@@ -54,7 +54,8 @@ struct dapr_message {
  * a time. */
 typedef void (*dapr_message_fn)(void *ctx, const struct dapr_message *message,
                                 struct dapr_turn *turn);
-/* `data` is the job's JSON. RETRY: the job's failure policy decides; SUCCESS and DROP: it is done. */
+/* `data` is the job's JSON. RETRY: the job's failure policy decides; SUCCESS and DROP: it is done.
+ */
 typedef void (*dapr_job_fn)(void *ctx, struct slice name, struct slice data,
                             struct dapr_turn *turn);
 void dapr_turn_end(struct dapr_turn *turn, enum dapr_answer answer);

@@ -68,6 +68,8 @@ void call_reply_done(struct dapr_call *call, int status, const struct dapr_reply
 
 /* dapr/answer.c: what an answer of daprd means. Fills `err` where it is no 2xx. */
 int answer_status(const struct dapr_reply *reply, struct error *err);
+/* Of one event of a bulk that failed for `reason` (may be NULL). */
+int answer_entry_status(const char *reason);
 /* What base/http_client says, as one of ours. */
 int answer_failure(int status, const struct error *why, struct error *err);
 /* True where the text has the words, in any case. */

@@ -72,7 +72,7 @@ static bool mark_failed(const struct slice *ids, struct dapr_event_result *resul
         size_t k = (*at + i) % count;
         if (!slice_is_equal(ids[k], id))
             continue;
-        results[k].status = DAPR_ECOMPONENT;
+        results[k].status = answer_entry_status(failed.error);
         results[k].reason = slice_from_cstr(failed.error);
         *at = k + 1;
         return true;

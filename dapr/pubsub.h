@@ -30,7 +30,7 @@ __attribute__((warn_unused_result)) int dapr_publish(struct dapr_client *c, cons
                                                      dapr_done_fn fn, void *ctx, struct error *err);
 
 struct dapr_event_result {
-    int status;          /* 0, or DAPR_ECOMPONENT */
+    int status;          /* 0, DAPR_ECOMPONENT, or DAPR_ETOOLARGE for the broker */
     struct slice reason; /* daprd's word, where it failed; may be empty */
 };
 /* status 0: the sidecar answered for each event: results[i] is of events[i]. Otherwise results is

@@ -302,19 +302,6 @@ int dapr_state_delete(struct dapr_client *c, const char *store, struct slice key
     return call_start(call, err);
 }
 
-/* Of a failed transaction daprd tells the reason by its words alone. */
-static void transact_reply(struct dapr_call *call, int status, const struct dapr_reply *reply,
-                           const struct error *err)
-{
-    struct error why = {0};
-    if (status == DAPR_ECOMPONENT && reply && answer_says(reply->body, "etag mismatch")) {
-        status = DAPR_ECONFLICT;
-        error_set(&why, status, err->field, "%s", err->text);
-        err = &why;
-    }
-    call->fn.done(call->ctx, status, err);
-}
-
 int dapr_state_transact(struct dapr_client *c, const char *store, const struct dapr_state_op *ops,
                         size_t count, dapr_done_fn fn, void *ctx, struct error *err)
 {
@@ -324,7 +311,7 @@ int dapr_state_transact(struct dapr_client *c, const char *store, const struct d
         status = error_set(err, BASE_EINVAL, "ops", "there is no operation");
     if (status)
         return status;
-    struct dapr_call *call = state_call(c, "POST", store, transact_reply);
+    struct dapr_call *call = state_call(c, "POST", store, call_reply_done);
     if (!call)
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
     call->fn.done = fn;

@@ -59,7 +59,7 @@ struct dapr_state_op {
     bool is_delete; /* of item.key, under item.etag; else item is saved */
     struct dapr_state_item item;
 };
-/* All or nothing. A conflict of ETags is told as DAPR_ECONFLICT, though daprd answers 500. */
+/* All or nothing. */
 __attribute__((warn_unused_result)) int
 dapr_state_transact(struct dapr_client *c, const char *store, const struct dapr_state_op *ops,
                     size_t count, dapr_done_fn fn, void *ctx, struct error *err);
