@@ -41,7 +41,7 @@ struct dapr_app {
 
 struct dapr_turn {
     struct delivery *delivery;
-    struct slice id; /* as it is written in JSON, without its quotes */
+    struct slice id; /* as it is written in JSON, with its quotes */
     struct dapr_message message;
     enum dapr_answer answer;
     bool is_begun, has_ended;
@@ -91,9 +91,7 @@ static void write_statuses(struct buf *out, const struct delivery *d)
     for (size_t i = 0; i < d->count; i++) {
         json_begin_object(&w);
         json_key(&w, "entryId");
-        buf_append_char(out, '"');
-        buf_append_slice(out, d->turns[i].id);
-        buf_append_char(out, '"');
+        json_raw(&w, d->turns[i].id);
         json_key_string(&w, "status", answer_names[d->turns[i].answer]);
         json_end_object(&w);
     }
@@ -233,13 +231,13 @@ static bool read_entry(struct slice entry, struct dapr_turn *turn)
     *m = (struct dapr_message){.content_type = SLICE_LIT(CLOUDEVENT_TYPE)};
     while (scan_member(&s, &key, &value)) {
         if (slice_is_equal(key, SLICE_LIT("entryId")))
-            m->entry_id = scan_string(value);
+            turn->id = value;
         else if (slice_is_equal(key, SLICE_LIT("event")))
             m->body = value;
         else if (slice_is_equal(key, SLICE_LIT("contentType")) && scan_string(value).len > 0)
             m->content_type = scan_string(value);
     }
-    turn->id = m->entry_id;
+    m->entry_id = scan_string(turn->id);
     return m->entry_id.len > 0;
 }
 

@@ -10,6 +10,7 @@
 #include "base/slice.h"
 #include "dapr/client.h"
 #include "dapr/jobs.h"
+#include "dapr/metadata.h"
 #include "dapr/pubsub.h"
 #include "dapr/state.h"
 
@@ -42,6 +43,7 @@ struct dapr_call {
         dapr_state_get_fn state_get;
         dapr_state_get_bulk_fn state_get_bulk;
         dapr_job_get_fn job_get;
+        dapr_component_fn component;
     } fn; /* the caller's */
     void *ctx;
     struct buf names; /* of what the answer names: each text and a NUL */

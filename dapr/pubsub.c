@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "dapr/client_int.h"
+#include "dapr/scan_int.h"
 
 #define CLOUDEVENT_TYPE "application/cloudevents+json"
 
@@ -32,6 +33,65 @@ static int check_target(const char *pubsub, const char *topic, struct error *err
     return status ? status : check_name("topic", slice_from_cstr(topic), err);
 }
 
+static bool is_type(const char *type, const char *prefix)
+{
+    return strncasecmp(type, prefix, strlen(prefix)) == 0;
+}
+
+/* daprd puts a traceparent of its own in the place of the event's, unless the event has a traceid:
+ * then both stay. So the event's traceparent goes as its traceid too. Raw JSON of it, or empty. */
+static struct slice missing_traceid(struct slice event)
+{
+    struct scan s;
+    struct slice key, value, traceparent = SLICE_EMPTY;
+    if (!scan_object(&s, event))
+        return SLICE_EMPTY;
+    while (scan_member(&s, &key, &value)) {
+        if (slice_is_equal(key, SLICE_LIT("traceid")))
+            return SLICE_EMPTY;
+        if (slice_is_equal(key, SLICE_LIT("traceparent")) && scan_string(value).len > 0)
+            traceparent = value;
+    }
+    return traceparent;
+}
+
+/* `event` is checked JSON. */
+static int append_cloudevent(struct buf *out, struct slice event, struct error *err)
+{
+    struct slice traceid = missing_traceid(event);
+    const char *brace = memchr(event.ptr, '{', event.len);
+    struct scan s;
+    if (!scan_object(&s, event))
+        return error_set(err, BASE_EINVAL, "body", "a CloudEvent is a JSON object");
+    if (traceid.len == 0) {
+        buf_append_slice(out, event);
+        return 0;
+    }
+    buf_append_cstr(out, "{\"traceid\":");
+    buf_append_slice(out, traceid);
+    buf_append_char(out, ',');
+    buf_append(out, brace + 1, event.len - (size_t)(brace + 1 - event.ptr));
+    return 0;
+}
+
+/* What is sent of an event of a JSON type. */
+static int append_json(struct buf *out, const struct dapr_event *event, const char *type,
+                       struct error *err)
+{
+    int status = json_check(event->body, err);
+    if (status)
+        return status;
+    if (is_type(type, CLOUDEVENT_TYPE))
+        return append_cloudevent(out, event->body, err);
+    buf_append_slice(out, event->body);
+    return 0;
+}
+
+static bool is_json(const char *type)
+{
+    return is_type(type, CLOUDEVENT_TYPE) || is_type(type, "application/json");
+}
+
 /* ---- one ---- */
 
 int dapr_publish(struct dapr_client *c, const char *pubsub, const char *topic,
@@ -50,10 +110,17 @@ int dapr_publish(struct dapr_client *c, const char *pubsub, const char *topic,
         call_query(call, "metadata.partitionKey", event->partition_key);
     if (event->ttl_s)
         call_query_int(call, "metadata.ttlInSeconds", event->ttl_s);
-    buf_append_cstr(&call->names, content_type_of(event));
-    buf_append_slice(&call->body, event->body);
+    const char *type = content_type_of(event);
+    if (is_json(type))
+        status = append_json(&call->body, event, type, err);
+    else
+        buf_append_slice(&call->body, event->body);
+    buf_append_cstr(&call->names, type);
     call->content_type = call->names.ptr;
-    return call_start(call, err);
+    if (!status)
+        return call_start(call, err);
+    call_free(call);
+    return status;
 }
 
 /* ---- several ---- */
@@ -131,11 +198,6 @@ static void bulk_reply(struct dapr_call *call, int status, const struct dapr_rep
     cJSON_Delete(root);
 }
 
-static bool is_type(const char *type, const char *prefix)
-{
-    return strncasecmp(type, prefix, strlen(prefix)) == 0;
-}
-
 /* In the bulk's JSON an event of a JSON type stands as it is, a text as a string. */
 static int write_body(struct json_writer *w, const struct dapr_event *event, const char *type,
                       struct error *err)
@@ -144,12 +206,10 @@ static int write_body(struct json_writer *w, const struct dapr_event *event, con
         json_slice(w, event->body);
         return 0;
     }
-    if (!is_type(type, CLOUDEVENT_TYPE) && !is_type(type, "application/json"))
+    if (!is_json(type))
         return error_set(err, BASE_EINVAL, "content_type", "a bulk takes JSON and text only");
-    int status = json_check(event->body, err);
-    if (!status)
-        json_raw(w, event->body);
-    return status;
+    json_raw(w, SLICE_EMPTY); /* the place of a value */
+    return append_json(w->out, event, type, err);
 }
 
 static void write_metadata(struct json_writer *w, const struct dapr_event *event)

@@ -12,10 +12,11 @@
 struct dapr_event {
     /* In dapr_publish_bulk: its name in the answer, not empty, unique in the publish. */
     struct slice id;
-    /* NULL or "application/cloudevents+json": `body` is a CloudEvent, which daprd passes on, its
-     * own attributes topic, pubsubname, traceid, traceparent, tracestate added (a traceparent of
-     * the event stays only where the event has a traceid too). Another type: daprd makes a
-     * CloudEvent around it. In a bulk a JSON type and text/… are possible, else BASE_EINVAL. */
+    /* NULL or "application/cloudevents+json": `body` is a CloudEvent, which daprd passes on with
+     * its own attributes added: topic, pubsubname, traceid, tracestate (and traceparent, where the
+     * event has none). Another type: daprd makes a CloudEvent around it. In a bulk JSON types and
+     * text/… are possible, else BASE_EINVAL. A body of a JSON type is checked (BASE_ESYNTAX …), a
+     * CloudEvent for being an object. */
     const char *content_type;
     struct slice body;
     struct slice partition_key; /* metadata partitionKey; empty: none */
