@@ -116,28 +116,24 @@ static void fill_dapr(struct shared_settings *s, const struct config_value *v)
     s->state_store_name = v[SHARED_STATE_STORE_NAME].text;
 }
 
-static int fill_kafka(struct shared_settings *s, const struct config_value *v, struct error *err)
+static void fill_kafka(struct shared_settings *s, const struct config_value *v)
 {
-    s->kafka_brokers = v[SHARED_KAFKA_BROKERS].text;
-    s->kafka_sasl_mechanism =
-        v[SHARED_KAFKA_SASL_MECHANISM].num ? v[SHARED_KAFKA_SASL_MECHANISM].text : NULL;
-    s->kafka_sasl_username = v[SHARED_KAFKA_SASL_USERNAME].text;
-    s->kafka_sasl_password = v[SHARED_KAFKA_SASL_PASSWORD].text;
-    s->kafka_tls = v[SHARED_KAFKA_TLS].flag;
-    s->kafka_ca_file = v[SHARED_KAFKA_CA_FILE].text;
-    if (s->kafka_sasl_mechanism && (!s->kafka_sasl_username || !s->kafka_sasl_password))
-        return error_set(err, BASE_EINVAL, "KAFKA_SASL_MECHANISM",
-                         "KAFKA_SASL_MECHANISM %s needs KAFKA_SASL_USERNAME and "
-                         "KAFKA_SASL_PASSWORD",
-                         s->kafka_sasl_mechanism);
-    return 0;
+    const struct config_value *mechanism = &v[SHARED_KAFKA_SASL_MECHANISM];
+    s->kafka = (struct kafka_config){
+        .brokers = v[SHARED_KAFKA_BROKERS].text,
+        .sasl_mechanism = mechanism->num ? mechanism->text : NULL,
+        .sasl_username = v[SHARED_KAFKA_SASL_USERNAME].text,
+        .sasl_password = v[SHARED_KAFKA_SASL_PASSWORD].text,
+        .tls = v[SHARED_KAFKA_TLS].flag,
+        .ca_file = v[SHARED_KAFKA_CA_FILE].text,
+    };
 }
 
 static enum shared_transport transport_of(const struct shared_settings *s, bool use_dapr)
 {
     if (use_dapr)
         return SHARED_DAPR;
-    return s->kafka_brokers ? SHARED_KAFKA : SHARED_DIRECT;
+    return s->kafka.brokers ? SHARED_KAFKA : SHARED_DIRECT;
 }
 
 int shared_settings_fill(struct shared_settings *s, const struct config_value *v, struct error *err)
@@ -151,11 +147,10 @@ int shared_settings_fill(struct shared_settings *s, const struct config_value *v
         .log_format = (enum log_format)v[SHARED_LOG_FORMAT].num,
     };
     fill_dapr(s, v);
-    int status = fill_kafka(s, v, err);
-    if (status)
-        return status;
+    fill_kafka(s, v);
     s->transport = transport_of(s, v[SHARED_USE_DAPR].flag);
-    return fill_data_dir(s, v, err);
+    int status = s->transport == SHARED_KAFKA ? kafka_config_check(&s->kafka, err) : 0;
+    return status ? status : fill_data_dir(s, v, err);
 }
 
 enum shared_action shared_action_of(int argc, char **argv)

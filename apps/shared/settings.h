@@ -8,6 +8,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "events/kafka_config.h"
 
 struct error;
 
@@ -50,11 +51,7 @@ struct shared_settings {
     const char *app_api_token;  /* NULL: none */
     const char *pubsub_name;
     const char *state_store_name;
-    const char *kafka_brokers;        /* NULL: no Kafka */
-    const char *kafka_sasl_mechanism; /* NULL: no SASL; else as librdkafka names it */
-    const char *kafka_sasl_username, *kafka_sasl_password;
-    bool kafka_tls;
-    const char *kafka_ca_file; /* NULL: the system's authorities */
+    struct kafka_config kafka; /* brokers NULL: no Kafka */
     uint32_t drain_ms;
     enum log_level log_level;
     enum log_format log_format;
