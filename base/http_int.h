@@ -53,6 +53,8 @@ struct http_request {
     http_gone_fn on_gone;
     void *on_gone_ctx;
     void *data;
+    int status;       /* of the answer, once begun */
+    int64_t since_us; /* it began; where the server is measured */
 };
 
 struct http_conn {
@@ -98,6 +100,8 @@ struct http_server {
     const struct log *log;
     http_request_fn on_request;
     void *ctx;
+    http_measure_fn measure; /* NULL: none */
+    void *measure_ctx;
     struct http_listener *listeners;
     uint16_t port;
     struct http_conn *conns;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/http_int.h"
 #include "base/mem.h"
@@ -37,6 +38,7 @@ struct http_request *http_request_new(struct http_server *s)
     }
     req->server = s;
     arena_init_sized(&req->arena, s->limits.arena_bytes, HTTP_ARENA_BYTES);
+    req->since_us = s->measure ? clock_monotonic_us() : 0;
     s->request_count++;
     return req;
 }
@@ -429,6 +431,20 @@ static void settle_keep_alive(struct http_request *req)
         c->is_read_done = true;
 }
 
+/* The answer is complete: before it is sent, since the request may not outlive that. */
+static void complete(struct http_request *req)
+{
+    const struct http_server *s = req->server;
+    req->is_answered = true;
+    if (!s->measure)
+        return;
+    const struct http_measure m = {.method = http_request_method(req),
+                                   .path = http_request_path(req),
+                                   .status = req->status,
+                                   .duration_us = clock_monotonic_us() - req->since_us};
+    s->measure(s->measure_ctx, &m);
+}
+
 /* The client of an answered request is gone: a connection that closes frees it in the end. */
 static void drop_answer(struct http_request *req)
 {
@@ -441,7 +457,8 @@ void http_respond(struct http_request *req, int status, const struct http_header
 {
     assert(!req->is_answered && !req->is_streaming);
     struct http_conn *c = req->conn;
-    req->is_answered = true;
+    req->status = http_request_is_gone(req) ? 0 : status;
+    complete(req);
     if (http_request_is_gone(req)) {
         drop_answer(req);
         return;
@@ -489,6 +506,7 @@ int http_stream_start(struct http_request *req, int status, const struct http_he
     req->is_streaming = true;
     if (!c)
         return BASE_ECLOSED;
+    req->status = status;
     shrink(req);
     if (req->is_http_1_0)
         req->is_keep_alive = false;
@@ -540,7 +558,7 @@ void http_stream_end(struct http_request *req)
 {
     assert(req->is_streaming && !req->is_answered);
     struct http_conn *c = req->conn;
-    req->is_answered = true;
+    complete(req);
     if (http_request_is_gone(req)) {
         drop_answer(req);
         return;

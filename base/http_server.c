@@ -163,6 +163,12 @@ uint16_t http_server_port(const struct http_server *s)
     return s->port;
 }
 
+void http_server_measure(struct http_server *s, http_measure_fn fn, void *ctx)
+{
+    s->measure = fn;
+    s->measure_ctx = ctx;
+}
+
 uint32_t http_server_connections(const struct http_server *s)
 {
     return s->conn_count;

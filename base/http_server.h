@@ -72,6 +72,15 @@ uint16_t http_server_port(const struct http_server *s);
  * responses carry Connection: close), cuts what is left after `drain_ms`; `closed` is then called
  * once, after which `s` is freed. */
 void http_server_close(struct http_server *s, uint32_t drain_ms, http_closed_fn closed, void *ctx);
+/* For measuring: `fn` is called for each request that is answered, refusals too, when its answer is
+ * complete; the client may be gone then. It must not use the server. */
+struct http_measure {
+    struct slice method, path; /* borrowed for the call; empty where they could not be read */
+    int status;                /* 0: the client went before it was answered */
+    int64_t duration_us;       /* from the request's first byte */
+};
+typedef void (*http_measure_fn)(void *ctx, const struct http_measure *m);
+void http_server_measure(struct http_server *s, http_measure_fn fn, void *ctx);
 /* Open connections now. */
 uint32_t http_server_connections(const struct http_server *s);
 

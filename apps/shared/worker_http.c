@@ -1,4 +1,7 @@
 /* HTTP_PORT: probes, metrics, and what the source takes. */
+#include <stdio.h>
+#include <string.h>
+
 #include "base/buf.h"
 #include "base/http_server.h"
 #include "base/metrics.h"
@@ -98,6 +101,32 @@ static int open_source(struct run *r, struct error *err)
     return source_http_new(&options, &r->log, &r->http.source, err);
 }
 
+static void add_route(struct run_http *h, const char *path)
+{
+    for (size_t i = 0; i < h->route_count; i++) {
+        if (strcmp(h->routes[i], path) == 0)
+            return;
+    }
+    h->routes[h->route_count++] = path;
+}
+
+static int open_metrics(struct run *r, struct error *err)
+{
+    static const char *const fixed[] = {"/healthz", "/readyz", "/metrics", "/dapr/subscribe",
+                                        "/dapr/config"};
+    const struct worker_spec *spec = r->worker.spec;
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
+        add_route(&r->http, fixed[i]);
+    for (size_t i = 0; i < spec->route_count; i++)
+        add_route(&r->http, spec->routes[i].path);
+    if (spec->job) {
+        snprintf(r->job.path, sizeof(r->job.path), "/job/%s", spec->job->name);
+        add_route(&r->http, r->job.path);
+    }
+    return http_metrics_open(&r->http.metrics, r->http.server, r->http.routes, r->http.route_count,
+                             r->worker.metrics, err);
+}
+
 int run_http_open(struct run *r, struct error *err)
 {
     int status = open_source(r, err);
@@ -106,7 +135,9 @@ int run_http_open(struct run *r, struct error *err)
     if (http_server_new(&r->loop, &http_limits_default, &r->log, run_http_handle, r,
                         &r->http.server))
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
-    status = http_server_listen(r->http.server, r->http.host, r->http.port, err);
+    status = open_metrics(r, err);
+    if (!status)
+        status = http_server_listen(r->http.server, r->http.host, r->http.port, err);
     if (!status)
         log_info(&r->log, "listening", log_str("address", r->http.host),
                  log_int("port", http_server_port(r->http.server)));

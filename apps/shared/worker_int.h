@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "base/error.h"
+#include "base/http_metrics.h"
 #include "base/log.h"
 #include "events/source_http.h"
 #include "shared/mender.h"
@@ -30,6 +31,7 @@ struct worker_turn {
 struct run_job {
     uv_timer_t timer; /* the job's time; with the sidecar, when to register it again */
     struct worker_turn turn;
+    char path[128];  /* of the sidecar's calls */
     bool is_open;    /* the timer is */
     bool is_running; /* the turn is */
     bool is_registering;
@@ -37,11 +39,16 @@ struct run_job {
     uint32_t backoff_ms;
 };
 
+#define WORKER_ROUTES_MAX (EVENT_KINDS + 8)
+
 struct run_http {
     const char *host;
     uint16_t port;
     struct http_server *server;
     struct source_http *source;
+    struct http_metrics metrics;
+    const char *routes[WORKER_ROUTES_MAX]; /* of its metrics */
+    size_t route_count;
 };
 
 struct run {

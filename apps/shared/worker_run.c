@@ -79,9 +79,11 @@ void run_source_ended(struct run *r)
         on_part_stopped(r);
 }
 
-static void on_source_closed(void *ctx)
+static void on_server_closed(void *ctx)
 {
-    run_source_ended(ctx);
+    struct run *r = ctx;
+    http_metrics_close(&r->http.metrics);
+    run_source_ended(r);
 }
 
 static void on_consumer_closed(void *ctx)
@@ -115,7 +117,7 @@ void run_stop(struct run *r)
         source_http_attach(r->http.source, NULL);
     if (r->http.server) {
         r->open_sources++;
-        http_server_close(r->http.server, r->settings.drain_ms, on_source_closed, r);
+        http_server_close(r->http.server, r->settings.drain_ms, on_server_closed, r);
     }
     if (r->consumer) {
         r->open_sources++;
