@@ -1,0 +1,83 @@
+{{- define "todo-app.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "todo-app.fullname" -}}
+{{- default (include "todo-app.name" .) .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "todo-app.image" -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+
+{{/* Labels of everything; a component's objects add theirs. */}}
+{{- define "todo-app.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: todo-app
+{{ include "todo-app.selector" . }}
+{{- end -}}
+
+{{- define "todo-app.selector" -}}
+app.kubernetes.io/name: {{ include "todo-app.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* What each container of ours may do: nothing but run. */}}
+{{- define "todo-app.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "todo-app.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+privileged: false
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* The database's address: of the one in the chart, or from your Secret. */}}
+{{- define "todo-app.databaseEnv" -}}
+{{- if .Values.postgresql.enabled }}
+- name: POSTGRES_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ include "todo-app.fullname" . }}-postgresql, key: password}}
+- name: DATABASE_URL
+  value: postgresql://todo:$(POSTGRES_PASSWORD)@{{ include "todo-app.fullname" . }}-postgresql/todo
+{{- else }}
+- name: DATABASE_URL
+  valueFrom: {secretKeyRef: {name: {{ .Values.existingSecret }}, key: DATABASE_URL}}
+{{- end }}
+{{- end -}}
+
+{{/* The secrets of one component: {root, name}. */}}
+{{- define "todo-app.secretEnv" -}}
+{{- $v := .root.Values -}}
+{{ include "todo-app.databaseEnv" .root }}
+{{- if $v.dapr.enabled }}
+- name: APP_API_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ $v.dapr.appTokenSecret }}, key: token}}
+- name: DAPR_API_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ $v.dapr.apiTokenSecret }}, key: token}}
+{{- else }}
+- name: APP_API_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ $v.existingSecret }}, key: APP_API_TOKEN, optional: true}}
+{{- end }}
+{{- if and (not $v.dapr.enabled) $v.kafka.brokers $v.kafka.saslMechanism }}
+- name: KAFKA_SASL_USERNAME
+  valueFrom: {secretKeyRef: {name: {{ $v.kafka.existingSecret }}, key: username}}
+- name: KAFKA_SASL_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ $v.kafka.existingSecret }}, key: password}}
+{{- end }}
+{{- if eq .name "email" }}
+- name: SMTP_URL
+  valueFrom: {secretKeyRef: {name: {{ $v.existingSecret }}, key: SMTP_URL, optional: true}}
+- name: SMTP_USERNAME
+  valueFrom: {secretKeyRef: {name: {{ $v.existingSecret }}, key: SMTP_USERNAME, optional: true}}
+- name: SMTP_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ $v.existingSecret }}, key: SMTP_PASSWORD, optional: true}}
+{{- end }}
+{{- end -}}
