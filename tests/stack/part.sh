@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # part.sh [--there] NAME: makes a part of the stack, once for each set of pins, and prints where it
-# is. NAME is daprd, scheduler, placement or sentry (a program), kafka (a folder: libs/, and
-# template/ with the topics), or python (an interpreter that has what requirements.txt pins).
+# is. NAME is a program (daprd, scheduler, placement, sentry; helm; kube-apiserver, kubectl,
+# kube-controller-manager), kafka (a folder: libs/, and template/ with the topics), or python (an
+# interpreter that has what requirements.txt pins).
 # With --there it makes nothing, and fails when the part is missing: so tests ask.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -14,13 +15,12 @@ name=$1
 readonly here only_look name
 readonly cache="${XDG_CACHE_HOME:-$HOME/.cache}/todo-app/stack"
 
-build_dapr() {
-    local go tags=()
+# build_go FOLDER PACKAGE [FLAG ...]: FOLDER has the pins.
+build_go() {
+    local go
     go=$(bash "$here/../lib/go.sh" 1.26.6)
-    [ "$name" != daprd ] || tags=(-tags stablecomponents)
-    cp "$here"/dapr/go.{mod,sum} .
-    GOFLAGS=-mod=readonly GOTOOLCHAIN=local "$go" build -trimpath "${tags[@]}" -o program \
-        "github.com/dapr/dapr/cmd/$name" >&2
+    cp "$here/$1"/go.{mod,sum} .
+    GOFLAGS=-mod=readonly GOTOOLCHAIN=local "$go" build -trimpath "${@:3}" -o program "$2" >&2
 }
 
 build_kafka() {
@@ -39,13 +39,25 @@ build_python() {
 }
 
 case $name in
-daprd | scheduler | placement | sentry)
-    recipe=build_dapr pins=("$here"/dapr/go.{mod,sum}) result=/program
+daprd)
+    recipe=(build_go dapr github.com/dapr/dapr/cmd/daprd -tags stablecomponents)
+    pins=("$here"/dapr/go.{mod,sum}) result=/program
+    ;;
+scheduler | placement | sentry)
+    recipe=(build_go dapr "github.com/dapr/dapr/cmd/$name")
+    pins=("$here"/dapr/go.{mod,sum}) result=/program
+    ;;
+helm)
+    recipe=(build_go helm helm.sh/helm/v3/cmd/helm) pins=("$here"/helm/go.{mod,sum}) result=/program
+    ;;
+kube-apiserver | kube-controller-manager | kubectl)
+    recipe=(build_go kube "k8s.io/kubernetes/cmd/$name")
+    pins=("$here"/kube/go.{mod,sum}) result=/program
     ;;
 kafka)
-    recipe=build_kafka pins=("$here"/kafka/{pom.xml,template.py}) result=
+    recipe=(build_kafka) pins=("$here"/kafka/{pom.xml,template.py}) result=
     ;;
-python) recipe=build_python pins=("$here/requirements.txt") result=/program/bin/python3 ;;
+python) recipe=(build_python) pins=("$here/requirements.txt") result=/program/bin/python3 ;;
 *)
     echo "part.sh: no part is called \"$name\"" >&2
     exit 2
@@ -66,7 +78,7 @@ if [ ! -f "$target/ready" ]; then
         echo "making $name in $cache; the first time takes minutes" >&2
         rm -rf "$target"
         mkdir "$target"
-        (cd "$target" && "$recipe")
+        (cd "$target" && "${recipe[@]}")
         : >"$target/ready"
     fi
     exec 9>&-

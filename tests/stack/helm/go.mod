@@ -1,4 +1,4 @@
-module todo-app/tests/k8s/helm
+module helm-tool
 
 go 1.26.0
 
