@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # part.sh [--there] NAME: makes a part of the stack, once for each set of pins, and prints where it
 # is. NAME is a program (daprd, scheduler, placement, sentry; helm; kube-apiserver, kubectl,
-# kube-controller-manager), kafka (a folder: libs/, and template/ with the topics), or python (an
-# interpreter that has what requirements.txt pins).
+# kube-controller-manager), kafka (a folder: libs/, and template/ with the topics), crds (a folder of
+# custom resource definitions), or python (an interpreter that has what requirements.txt pins).
 # With --there it makes nothing, and fails when the part is missing: so tests ask.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -33,6 +33,18 @@ build_kafka() {
     python3 "$here/kafka/template.py" "$PWD"
 }
 
+# The definitions of the resources that others bring to a cluster, from the modules that have them.
+build_crds() {
+    local go module files folder file
+    go=$(bash "$here/../lib/go.sh" 1.26.6)
+    while read -r module files; do
+        folder=$(GOTOOLCHAIN=local "$go" mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+        for file in "$folder"/$files; do # a pattern
+            cp "$file" .
+        done
+    done <"$here/crds.txt"
+}
+
 build_python() {
     python3 -m venv program
     program/bin/pip install -q --disable-pip-version-check --no-input -r "$here/requirements.txt" >&2
@@ -54,6 +66,7 @@ kube-apiserver | kube-controller-manager | kubectl)
     recipe=(build_go kube "k8s.io/kubernetes/cmd/$name")
     pins=("$here"/kube/go.{mod,sum}) result=/program
     ;;
+crds) recipe=(build_crds) pins=("$here/crds.txt") result= ;;
 kafka)
     recipe=(build_kafka) pins=("$here"/kafka/{pom.xml,template.py}) result=
     ;;

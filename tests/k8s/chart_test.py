@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""The Helm chart as text: helm finds nothing to complain of, each file of values fits the schema and
+the schema refuses what does not, and what is rendered says what the documents promise."""
+
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from stack import part  # noqa: E402
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+CHART = os.path.join(ROOT, "k8s", "helm", "todo-app")
+VALUES = ("values.yaml", "values-dev.yaml", "values-prod.yaml")
+COMPONENTS = {"backend": ("backend", 8000), "notification": ("notification-service", 8002),
+              "email": ("email-delivery-service", 8003),
+              "recurring": ("recurring-task-service", 8004)}
+
+
+def helm(*words):
+    return subprocess.run([part("helm"), *words], check=False, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True)
+
+
+def render(*words):
+    done = helm("template", "todo", CHART, "--namespace", "todo-phasev", "--kube-version", "1.34.1",
+                *words)
+    if done.returncode:
+        raise AssertionError(done.stderr)
+    # YAML of each object as JSON, so that no parser of YAML is needed here.
+    script = "import json,sys,yaml; json.dump([d for d in yaml.safe_load_all(sys.stdin) if d], sys.stdout)"
+    parsed = subprocess.run([part("python"), "-c", script], check=True, input=done.stdout,
+                            stdout=subprocess.PIPE, text=True)
+    return json.loads(parsed.stdout)
+
+
+def of_kind(objects, kind):
+    return {o["metadata"]["name"]: o for o in objects if o["kind"] == kind}
+
+
+def pod_of(deployment):
+    return deployment["spec"]["template"]["spec"]
+
+
+def env_of(container):
+    return {e["name"]: e for e in container["env"]}
+
+
+class Chart(unittest.TestCase):
+    def test_lint_finds_nothing(self):
+        for values in VALUES:
+            done = helm("lint", "--strict", CHART, "--values", f"{CHART}/{values}")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_the_schema_refuses_what_the_chart_would_not_understand(self):
+        for wrong in ("dapr.enabled=maybe", "kafka.brokers=no-port", "components.email.replicas=-1",
+                      "componets.email.replicas=1", "mail.taskUrlTemplate=https://x/none",
+                      "existingSecret=Not_A_Name", "settings.lower=x",
+                      "monitoring.serviceMonitor.interval=soon", "kafka.saslMechanism=GSSAPI"):
+            done = helm("template", "t", CHART, "--kube-version", "1.34.1", "--set", wrong)
+            self.assertNotEqual(done.returncode, 0, wrong)
+            self.assertIn("schema", done.stderr, wrong)
+
+    def test_every_component_is_deployed_with_its_port_and_app_id(self):
+        deployments = of_kind(render("--set", "dapr.enabled=true"), "Deployment")
+        self.assertEqual(len(deployments), len(COMPONENTS))
+        for name, (app_id, port) in COMPONENTS.items():
+            deployment = deployments[f"todo-app-{name}"]
+            notes = deployment["spec"]["template"]["metadata"]["annotations"]
+            self.assertEqual(notes["dapr.io/app-id"], app_id)
+            self.assertEqual(notes["dapr.io/app-port"], str(port))
+            self.assertEqual(notes["dapr.io/sidecar-memory-limit"], "256Mi")
+            self.assertEqual(notes["dapr.io/sidecar-cpu-limit"], "200m")
+
+    def test_dapr_is_off_by_default_and_events_still_have_a_way(self):
+        objects = render()
+        config = of_kind(objects, "ConfigMap")["todo-app-config"]["data"]
+        self.assertEqual(config["USE_DAPR"], "false")
+        self.assertIn("todo-app-email:8003/events/reminder-sent", config["EVENT_SUBSCRIBERS"])
+        for deployment in of_kind(objects, "Deployment").values():
+            self.assertNotIn("dapr.io/enabled",
+                             deployment["spec"]["template"]["metadata"]["annotations"])
+
+    def test_one_value_changes_the_way_of_the_events(self):
+        kafka = of_kind(render("--set", "kafka.brokers=k:9092"), "ConfigMap")["todo-app-config"]
+        self.assertEqual(kafka["data"]["KAFKA_BROKERS"], "k:9092")
+        self.assertNotIn("EVENT_SUBSCRIBERS", kafka["data"])
+        both = render("--set", "kafka.brokers=k:9092", "--set", "dapr.enabled=true")
+        dapr = of_kind(both, "ConfigMap")["todo-app-config"]["data"]
+        self.assertEqual(dapr["USE_DAPR"], "true")
+        self.assertNotIn("KAFKA_BROKERS", dapr)
+        self.assertEqual(dapr["PUBSUB_NAME"], "pubsub-kafka")
+
+    def test_nothing_runs_as_root_or_may_become_it(self):
+        for values in VALUES:
+            objects = render("--values", f"{CHART}/{values}")
+            for kind in ("Deployment", "StatefulSet", "Job"):
+                for name, o in of_kind(objects, kind).items():
+                    pod = pod_of(o)
+                    self.assertTrue(pod["securityContext"]["runAsNonRoot"], name)
+                    self.assertEqual(pod["securityContext"]["seccompProfile"]["type"],
+                                     "RuntimeDefault")
+                    self.assertFalse(pod["automountServiceAccountToken"], name)
+                    for c in pod["containers"]:
+                        rights = c["securityContext"]
+                        self.assertTrue(rights["readOnlyRootFilesystem"], name)
+                        self.assertFalse(rights["allowPrivilegeEscalation"], name)
+                        self.assertEqual(rights["capabilities"]["drop"], ["ALL"])
+                        self.assertIn("memory", c["resources"]["limits"], name)
+
+    def test_secrets_come_from_secrets(self):
+        words = ("--set", "kafka.brokers=k:9092")
+        for deployment in of_kind(render(*words), "Deployment").values():
+            env = env_of(pod_of(deployment)["containers"][0])
+            for name in ("DATABASE_URL", "KAFKA_SASL_PASSWORD", "APP_API_TOKEN"):
+                self.assertIn("secretKeyRef", env[name]["valueFrom"], name)
+
+    def test_mails_secrets_are_the_email_workers_alone(self):
+        for name, deployment in of_kind(render(), "Deployment").items():
+            env = env_of(pod_of(deployment)["containers"][0])
+            self.assertEqual("SMTP_URL" in env, name == "todo-app-email", name)
+
+    def test_a_change_of_settings_is_a_rollout(self):
+        def checksum(*words):
+            deployment = of_kind(render(*words), "Deployment")["todo-app-backend"]
+            return deployment["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+        self.assertEqual(checksum(), checksum())
+        self.assertNotEqual(checksum(), checksum("--set", "settings.LOG_LEVEL=debug"))
+
+    def test_the_ingress_shows_the_endpoint_and_nothing_else(self):
+        objects = render("--values", f"{CHART}/values-prod.yaml")
+        ingress = of_kind(objects, "Ingress")["todo-app-backend"]
+        paths = [p["path"] for p in ingress["spec"]["rules"][0]["http"]["paths"]]
+        self.assertEqual(paths, ["/mcp", "/.well-known"])
+
+
+if __name__ == "__main__":
+    unittest.main()
