@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "keys.h"
+#include "migrate.h"
 #include "settings.h"
 
 #define EXIT_USAGE 2
@@ -27,6 +28,8 @@ int main(int argc, char **argv)
     struct error err = {0};
     if (argc > 1 && strcmp(argv[1], "key") == 0)
         return keys_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "migrate") == 0 && shared_action_of(argc, argv) == SHARED_RUN)
+        return migrate_main(argc - 1, argv + 1);
     enum shared_action action = shared_action_of(argc, argv);
     if (action == SHARED_HELP)
         return print_help();

@@ -296,6 +296,7 @@ void settings_help(struct buf *out)
     shared_table_make(table, OWN_COUNT, all);
     buf_append_cstr(out,
                     "usage: todo-mcp [SETTINGS]\n"
+                    "       todo-mcp migrate [SETTINGS]: bring the schema up to date, and end\n"
                     "       todo-mcp key create | list | revoke ID (see todo-mcp key --help)\n\n"
                     "A task manager that AI agents drive over MCP, at http://HOST:PORT/mcp or "
                     "on stdio.\n\n"
