@@ -57,8 +57,8 @@ class Cluster(unittest.TestCase):
                 self.api.helm("uninstall", "todo", "-n", SPACE)
 
     def test_the_migration_job_is_accepted(self):
-        text = self.api.helm("template", "todo", CHART, "-n", SPACE, "--show-only",
-                             "templates/migration.yaml").stdout
+        text = self.api.helm("template", "todo", CHART, "-n", SPACE, "--kube-version",
+                             "1.34.1", "--show-only", "templates/migration.yaml").stdout
         self.api.kubectl("-n", SPACE, "apply", "--dry-run=server", "-f", "-", stdin=text)
 
     def test_deployments_become_pods(self):

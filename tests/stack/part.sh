@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # part.sh [--there] NAME: makes a part of the stack, once for each set of pins, and prints where it
-# is. NAME is a program (daprd, scheduler, placement, sentry; helm; kube-apiserver, kubectl,
+# is. NAME is a program (daprd, scheduler, placement, sentry; helm; etcd, kube-apiserver, kubectl,
 # kube-controller-manager), kafka (a folder: libs/, and template/ with the topics), crds (a folder of
 # custom resource definitions), or python (an interpreter that has what requirements.txt pins).
 # With --there it makes nothing, and fails when the part is missing: so tests ask.
@@ -45,6 +45,14 @@ build_crds() {
     done <"$here/crds.txt"
 }
 
+# Debian's program without its service.
+build_etcd() {
+    apt-get download -q etcd-server >&2
+    dpkg-deb -x etcd-server_*.deb unpacked
+    mv unpacked/usr/bin/etcd program
+    rm -r unpacked etcd-server_*.deb
+}
+
 build_python() {
     python3 -m venv program
     program/bin/pip install -q --disable-pip-version-check --no-input -r "$here/requirements.txt" >&2
@@ -63,10 +71,13 @@ helm)
     recipe=(build_go helm helm.sh/helm/v3/cmd/helm) pins=("$here"/helm/go.{mod,sum}) result=/program
     ;;
 kube-apiserver | kube-controller-manager | kubectl)
-    recipe=(build_go kube "k8s.io/kubernetes/cmd/$name")
+    # It says which version it is, which clients ask for.
+    recipe=(build_go kube "k8s.io/kubernetes/cmd/$name" -ldflags
+        "-X k8s.io/component-base/version.gitVersion=v1.34.1")
     pins=("$here"/kube/go.{mod,sum}) result=/program
     ;;
 crds) recipe=(build_crds) pins=("$here/crds.txt") result= ;;
+etcd) recipe=(build_etcd) pins=("$here/part.sh") result=/program ;;
 kafka)
     recipe=(build_kafka) pins=("$here"/kafka/{pom.xml,template.py}) result=
     ;;

@@ -9,7 +9,7 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from .process import Process, part, program
+from .process import Process, part
 
 TOKEN = "tests-only-token"
 
@@ -24,7 +24,7 @@ class Etcd(Process):
 
     def command(self):
         peer = f"http://127.0.0.1:{self.ports['peer']}"
-        return [program("etcd", "etcd-server"), "--data-dir", f"{self.folder}/data",
+        return [part("etcd"), "--data-dir", f"{self.folder}/data",
                 "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
                 "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
                 "--initial-cluster", f"default={peer}"]
