@@ -38,7 +38,16 @@ int notification_metrics_init(struct notification_metrics *out, struct metrics *
         status = metrics_add(m, &late_def, &out->late, err);
     if (!status)
         status = metrics_add(m, &runs_def, &out->runs, err);
-    return status;
+    if (status)
+        return status;
+    /* So that they are shown as 0 before the first. */
+    static const char *const outcomes[] = {"done", "failed"};
+    for (size_t i = 0; i < 2; i++)
+        metric_with(out->runs, &outcomes[i]);
+    metric_with(out->sent, NULL);
+    metric_with(out->given_up, NULL);
+    metric_with(out->late, NULL);
+    return 0;
 }
 
 void notification_metrics_batch(const struct notification_metrics *m,

@@ -12,8 +12,10 @@ from .postgres import PostgresServer
 from .process import Process, free_port, is_open, part
 from .redis import Redis
 from .tls import Authority
+from .worker import Worker, worker_binary
 
 __all__ = ["SCRAM_PASSWORD", "SCRAM_USER", "TOPICS", "App", "Authority", "Daprd", "Kafka", "Mail",
            "OtlpCollector", "Placement", "PostgresServer", "Process", "Redis", "Scheduler",
-           "Sentry", "SmtpSink", "free_port", "http_status", "is_open", "kafka_python", "part",
-           "pubsub_kafka", "pubsub_redis", "state_postgres", "write_component"]
+           "Sentry", "SmtpSink", "Worker", "free_port", "http_status", "is_open", "kafka_python",
+           "part", "pubsub_kafka", "pubsub_redis", "state_postgres", "worker_binary",
+           "write_component"]
