@@ -18,6 +18,7 @@
 #include "db/dead_letter.h"
 #include "db/inbox.h"
 #include "db/label.h"
+#include "db/outbox.h"
 #include "db/pool.h"
 #include "db/reminder.h"
 #include "db/state.h"
@@ -71,6 +72,14 @@ struct db_call {
         db_state_fn state;
         db_reminder_fire_fn reminder_fire;
         db_reminder_next_fn reminder_next;
+        db_outbox_claim_fn outbox_claim;
+        db_outbox_done_fn outbox_done;
+        db_outbox_fetch_fn outbox_fetch;
+        db_outbox_letters_fn outbox_letters;
+        db_outbox_broker_fn outbox_broker;
+        db_outbox_batch_fn outbox_batch;
+        db_outbox_status_fn outbox_status;
+        db_outbox_parked_fn outbox_parked;
     } fn;
     void *ctx;
     int limit; /* lists: the rows wanted; the statement is asked for one more */

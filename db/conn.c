@@ -116,10 +116,12 @@ static PGconn *begin_connect(const struct db_pool *p)
     char options[512];
     snprintf(options, sizeof(options),
              DB_SESSION_OPTIONS
-             " -c statement_timeout=%u -c idle_in_transaction_session_timeout=%u",
-             p->options.statement_ms, p->options.statement_ms * 2);
+             " -c statement_timeout=%u -c idle_in_transaction_session_timeout=%u%s",
+             p->options.statement_ms, p->options.statement_ms * 2,
+             p->options.session_options ? p->options.session_options : "");
     const char *keys[] = {"dbname", "client_encoding", "application_name", "options", NULL};
-    const char *values[] = {p->options.conninfo, "UTF8", "todo-mcp", options, NULL};
+    const char *name = p->options.name ? p->options.name : "todo-mcp";
+    const char *values[] = {p->options.conninfo, "UTF8", name, options, NULL};
     return PQconnectStartParams(keys, values, 1);
 }
 

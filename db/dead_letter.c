@@ -159,7 +159,7 @@ static void list_done(struct db_call *call, int status, const struct db_result *
         status = error_set(&own, DB_ENOMEM, NULL, "out of memory");
         err = &own;
     }
-    for (int row = 0; !status && row < rows; row++)
+    for (int row = 0; letters && row < rows; row++)
         decode_letter(res, row, &letters[row]);
     const struct db_dead_letter_reply reply = {.letters = letters, .count = rows};
     call->fn.dead_letter(call->ctx, status, status ? NULL : &reply, err);

@@ -46,16 +46,20 @@ struct db_stmt {
 typedef struct slice db_param;
 
 struct db_pool_options {
-    const char *conninfo;      /* libpq connection string or URI; borrowed for db_pool_new */
-    uint32_t size;             /* connections: 8 */
-    uint32_t queue_max;        /* statements waiting: 4,096 */
-    uint32_t group_max;        /* statements up to one Sync: 64 */
-    uint32_t read_lanes;       /* 0: three for each core of the machine */
-    uint32_t write_lanes;      /* 0: one for each core */
-    uint32_t lane_ms;          /* 5 */
-    uint32_t statement_ms;     /* statement_timeout, and the longest wait in the queue: 10 s */
-    uint32_t reconnect_min_ms; /* backoff with jitter: 50 ms */
-    uint32_t reconnect_max_ms; /* 2 s */
+    /* libpq connection string or URI; borrowed for db_pool_new. `name` and `session_options` are
+     * borrowed for ever. */
+    const char *conninfo;
+    uint32_t size;               /* connections: 8 */
+    uint32_t queue_max;          /* statements waiting: 4,096 */
+    uint32_t group_max;          /* statements up to one Sync: 64 */
+    uint32_t read_lanes;         /* 0: three for each core of the machine */
+    uint32_t write_lanes;        /* 0: one for each core */
+    uint32_t lane_ms;            /* 5 */
+    uint32_t statement_ms;       /* statement_timeout, and the longest wait in the queue: 10 s */
+    uint32_t reconnect_min_ms;   /* backoff with jitter: 50 ms */
+    uint32_t reconnect_max_ms;   /* 2 s */
+    const char *name;            /* of the sessions, for the server's views; NULL: "todo-mcp" */
+    const char *session_options; /* beside DB_SESSION_OPTIONS, such as " -c a=b"; NULL: none */
 };
 extern const struct db_pool_options db_pool_options_default;
 

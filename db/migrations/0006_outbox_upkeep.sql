@@ -3,6 +3,9 @@
 -- todo-mcp dlq list, and the purge.
 create index dead_letters_by_seq on todo.dead_letters (seq);
 
+-- What the broker said of a dead letter that it would not have: no further try is made.
+alter table todo.dead_letters add column refused text;
+
 -- Through which broker the relay published last: where that changed, what the old one took may not
 -- be delivered, and is published again. One row.
 create table todo.relay (

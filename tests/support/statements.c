@@ -10,6 +10,7 @@
 #include "db/dead_letter_int.h"
 #include "db/inbox_int.h"
 #include "db/label_int.h"
+#include "db/outbox_int.h"
 #include "db/pool_int.h"
 #include "db/reminder_int.h"
 #include "db/task_int.h"
@@ -64,6 +65,10 @@ int main(int argc, char **argv)
         found += show(&api_key_stmts[i], wanted);
     for (size_t i = 0; i < DEAD_LETTER_STMTS; i++)
         found += show(&dead_letter_stmts[i], wanted);
+    for (size_t i = 0; i < OUTBOX_STMTS; i++)
+        found += show(&outbox_stmts[i], wanted);
+    for (size_t i = 0; i < UPKEEP_STMTS; i++)
+        found += show(&upkeep_stmts[i], wanted);
     for (size_t kind = 0; kind < 2; kind++)
         for (size_t i = 0; i < LABEL_STMTS; i++)
             found += show(&label_stmts[kind][i], wanted);
