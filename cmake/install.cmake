@@ -24,7 +24,7 @@ set(public_headers
   mcp/auth.h mcp/call.h mcp/content.h mcp/error.h mcp/http.h mcp/peer.h mcp/prompt.h mcp/resource.h
   mcp/schema.h mcp/serve.h mcp/server.h mcp/stdio.h mcp/tool.h
   base/arena.h base/buf.h base/error.h base/http_client.h base/http_server.h base/json.h
-  base/log.h base/slice.h)
+  base/log.h base/slice.h base/trace.h)
 foreach(header IN LISTS public_headers)
   get_filename_component(folder ${header} DIRECTORY)
   install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/mcp-server/${folder}

@@ -30,32 +30,6 @@ void mcp_call_free(struct mcp_call *call)
     mem_free(call);
 }
 
-static bool is_traceparent(struct slice text)
-{
-    static const char shape[] = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
-    if (text.len != sizeof(shape) - 1)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        bool is_hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-        if (shape[i] == '-' ? c != '-' : !is_hex)
-            return false;
-    }
-    return true;
-}
-
-/* From _meta, else from the HTTP header, which is copied. */
-static void set_traceparent(struct mcp_call *call, struct slice header)
-{
-    struct slice text = slice_from_cstr(json_get_string(call->message.meta, "traceparent"));
-    if (is_traceparent(text)) {
-        call->traceparent = text;
-    } else if (is_traceparent(header)) {
-        const char *copy = arena_copy(&call->arena, header);
-        call->traceparent = copy ? (struct slice){copy, header.len} : SLICE_EMPTY;
-    }
-}
-
 static int level_of(const struct exchange *x)
 {
     const struct mcp_peer *peer = x->rx->peer;
@@ -87,7 +61,7 @@ static struct mcp_call *make_call(struct exchange *x, const struct call_target *
     call->log_level = level_of(x);
     arena_init(&call->arena, CALL_ARENA_BYTES);
     call->progress_token = json_get(call->message.meta, "progressToken");
-    set_traceparent(call, x->rx->traceparent);
+    observe_start(call, x->rx->traceparent);
     call->arguments = json_get(call->message.params, "arguments");
     if (!call->arguments)
         call->arguments = call->empty = cJSON_CreateObject();

@@ -43,7 +43,8 @@ const char *mcp_call_typed(const struct mcp_call *call);
 const char *mcp_call_chosen(const struct mcp_call *call, const char *argument);
 /* The request's _meta, or NULL. */
 const cJSON *mcp_call_meta(const struct mcp_call *call);
-/* W3C traceparent from the request's _meta or HTTP header; SLICE_EMPTY when none or malformed. */
+/* W3C traceparent: of the call's own span where the server has a tracer, else as it came in the
+ * request's _meta or HTTP header; SLICE_EMPTY when none or malformed. */
 struct slice mcp_call_traceparent(const struct mcp_call *call);
 
 /* ---- while it runs --------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
  * A call owns the message that it came from, since its arguments point into it. Its `out` is
  * finished once: by the end, or earlier with a task's handle; then `out` is NULL and `task` keeps
  * the result. */
+#include "base/trace.h"
 #include "mcp/server_int.h"
 #include "mcp/tool.h"
 
@@ -45,6 +46,9 @@ struct mcp_call {
     double progress; /* the last one sent: progress only grows */
     int log_level;   /* the least severe that is sent; -1: none */
     struct slice traceparent;
+    struct trace_span span; /* observe.c */
+    int64_t started_us;     /* monotonic */
+    bool is_error;
     struct arena arena;
     mcp_cancel_fn on_cancel;
     void *on_cancel_ctx;
@@ -81,6 +85,13 @@ void mcp_call_free(struct mcp_call *call);
 void call_cancel(struct mcp_call *call);
 void call_cancel_by_id(struct mcp_peer *peer, const cJSON *id);
 bool id_is_equal(const cJSON *a, const cJSON *b);
+
+/* ---- observe.c ---- */
+
+/* The call's span begins, below what came with the request. `header` is HTTP's. */
+void observe_start(struct mcp_call *call, struct slice header);
+/* It ends, and who asked is told. */
+void observe_end(const struct mcp_call *call);
 
 /* ---- ends.c ---- */
 

@@ -8,6 +8,7 @@
 static struct mcp_out *retire(struct mcp_call *call)
 {
     struct mcp_out *out = call->out;
+    observe_end(call);
     call->server->stats.in_flight--;
     call_detach(call);
     if (out)
@@ -115,6 +116,12 @@ static void answer_tool(struct mcp_call *call, struct slice structured, struct s
     result_send(call, &b, &w, http_status);
 }
 
+static void tool_failed(struct mcp_call *call)
+{
+    call->server->stats.call_failures++;
+    call->is_error = true;
+}
+
 void mcp_call_result(struct mcp_call *call, struct slice structured, struct slice text)
 {
     answer_tool(call, structured, text, false, 200);
@@ -122,7 +129,7 @@ void mcp_call_result(struct mcp_call *call, struct slice structured, struct slic
 
 void mcp_call_fail(struct mcp_call *call, struct slice structured, struct slice text)
 {
-    call->server->stats.call_failures++;
+    tool_failed(call);
     answer_tool(call, structured, text, true, 200);
 }
 
@@ -136,7 +143,8 @@ void mcp_call_content(struct mcp_call *call, struct slice blocks, bool is_error)
     struct buf b;
     struct json_writer w;
     buf_init(&b, MCP_ANSWER_BYTES_MAX);
-    call->server->stats.call_failures += is_error;
+    if (is_error)
+        tool_failed(call);
     call_result_begin(call, &b, &w, "complete");
     json_key(&w, "content");
     json_raw(&w, blocks);
@@ -185,6 +193,7 @@ void mcp_call_values(struct mcp_call *call, const char *const *values, size_t co
 static void error_send(struct mcp_call *call, struct buf *b, int http_status)
 {
     call->server->stats.errors++;
+    call->is_error = true;
     if (call->out)
         end(call, b, http_status);
     else
@@ -265,7 +274,7 @@ static void fail_with(struct mcp_call *call, const char *code, const char *messa
     if (buf_status(&b)) {
         mcp_call_error(call, MCP_INTERNAL_ERROR, "out of memory");
     } else {
-        call->server->stats.call_failures++;
+        tool_failed(call);
         answer_tool(call, buf_slice(&b), SLICE_EMPTY, true, http_status);
     }
     buf_deinit(&b);

@@ -19,6 +19,7 @@
 struct error;
 struct log;
 struct mcp_server;
+struct tracer;
 
 enum mcp_revision { /* in the order of time */
                     MCP_2025_03_26,
@@ -35,6 +36,17 @@ struct mcp_identity {
     const char *subject; /* a name for the principal: sealed state and tasks are bound to it */
     uint32_t scopes;     /* bits that the application defines; see mcp_tool.scopes */
     const void *view;    /* the application's own: what of the server this caller sees */
+};
+
+/* What became of a call of a tool, a resource, a prompt or a completion. Borrowed for the callback.
+ */
+struct mcp_call_report {
+    const char *method; /* "tools/call" … */
+    const char *name; /* of the tool or prompt, the resource's URI or template: one that the server
+                         offers, so that there are only so many */
+    bool is_error;    /* a tool's failure, or an error */
+    bool is_cancelled;
+    int64_t duration_us; /* from the request to its answer, waiting for the client included */
 };
 
 struct mcp_icon {
@@ -59,6 +71,12 @@ struct mcp_server_info {
      * has the caller's view. A hidden tool is "unknown". */
     bool (*is_tool_visible)(void *ctx, const struct mcp_identity *identity, const char *tool);
     void *ctx;
+    /* Observing. After each call that ended; NULL: nobody asks. */
+    void (*on_call)(void *ctx, const struct mcp_call_report *report);
+    void *on_call_ctx;
+    /* Each call is a span, whose context the handler passes on (mcp_call_traceparent); borrowed.
+     * NULL: none is recorded, and the client's own context is passed on. */
+    struct tracer *tracer;
 };
 
 /* 0 and *out, BASE_ENOMEM, or UV_E* when the kernel gives no randomness. */

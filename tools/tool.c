@@ -74,9 +74,33 @@ static bool is_repeatable(const struct tool_op *op)
     return op->def->read_only || op->def->idempotent || op->in.subject.has_idempotency_key;
 }
 
+void tool_op_trace(struct tool_op *op)
+{
+    struct trace_context call;
+    bool has_call = trace_context_parse(tool_traceparent(op), &call);
+    trace_span_start(op->tools->tracer, has_call ? &call : NULL, &op->statement);
+}
+
+/* The submission and the result of a statement are both looked at: where it was taken, only the
+ * result is its end. */
+static void end_statement(struct tool_op *op, int status)
+{
+    const struct trace_attribute attributes[] = {trace_text("db.system.name", "postgresql"),
+                                                 trace_text("db.operation.name", op->def->name)};
+    const struct trace_end end = {.name = op->def->name,
+                                  .kind = TRACE_CLIENT,
+                                  .attributes = attributes,
+                                  .attribute_count = 2,
+                                  .error = status < 0 ? "the statement failed" : NULL};
+    trace_span_end(op->tools->tracer, &op->statement, &end);
+    op->statement.is_recorded = false;
+}
+
 bool tool_op_has_failed(struct tool_op *op, int status, const struct error *err)
 {
     struct tool_error e;
+    if (op->statement.is_recorded)
+        end_statement(op, status);
     if (status >= 0)
         return false;
     if (status == DB_ECONSTRAINT || status == DB_EINTERNAL)

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/trace.h"
 #include "db/label.h"
 #include "db/task.h"
 #include "mcp/call.h"
@@ -44,6 +45,7 @@ struct tool_op {
     struct tools *tools; /* borrowed */
     struct mcp_call *call;
     db_op_id db_id;
+    struct trace_span statement;
     struct tool_input in;
 };
 
@@ -76,7 +78,9 @@ struct slice tool_traceparent(const struct tool_op *op);
 /* Any task operation's callback. */
 void tool_on_task(void *ctx, int status, const struct db_task_reply *reply,
                   const struct error *err);
-/* Ends the call when status < 0; true then. */
+/* Begins the span of the call's statement, which ends with the first look at its status. */
+void tool_op_trace(struct tool_op *op);
+/* The first thing that is asked of a status. Ends the call when status < 0; true then. */
 bool tool_op_has_failed(struct tool_op *op, int status, const struct error *err);
 void tool_op_fail(struct tool_op *op, const struct tool_error *e);
 /* Needs no memory. */

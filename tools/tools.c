@@ -49,8 +49,11 @@ static bool op_read(struct tool_op *op)
 static void op_start(struct tool_op *op)
 {
     struct error err = {0};
+    tool_op_trace(op);
     int status = op->def->start(op, &err);
-    if (!tool_op_has_failed(op, status, &err) && op->def->read_only)
+    if (status < 0)
+        (void)tool_op_has_failed(op, status, &err);
+    else if (op->def->read_only)
         mcp_call_on_cancel(op->call, op_on_cancel, op);
 }
 
