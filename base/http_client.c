@@ -1,17 +1,10 @@
-/* libcurl on libuv. curl says through two callbacks what it waits for, and we tell it what came:
- *
- *   http_client_start -> curl_multi_add_handle -> on_curl_timer, on_curl_socket -> uv
- *   uv -> on_timer, on_poll -> curl_multi_socket_action -> reap -> deliver -> the caller's fn
- *   http_client_cancel -> out of curl, end_call -> on_deferred -> deliver -> the caller's fn
- *
- * curl must not be called from inside its callbacks: those only move uv's handles. */
+/* A call is a transfer of base/curl_loop: http_client_start -> … -> on_done -> the caller's fn. */
 #include "base/http_client.h"
 
-#include <assert.h>
-#include <curl/curl.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/curl_loop_int.h"
 #include "base/error.h"
 #include "base/http_server.h"
 #include "base/mem.h"
@@ -19,97 +12,34 @@
 #define TIMEOUT_MS      30000
 #define MAX_BYTES       ((uint32_t)1 << 20)
 #define REDIRECTS_MAX   5
-#define SPARE_EASY_MAX  16
 #define HEADER_LINE_MAX 16384
 
 const struct http_client_options http_client_options_default = {.calls_max = 1024,
                                                                 .connections_per_host = 16};
 
 struct http_call {
-    struct http_call *prev, *next; /* in client.active or client.ended */
+    struct curl_transfer transfer; /* the first member */
     struct http_client *client;
-    CURL *easy;
     struct curl_slist *headers;
     struct buf body; /* of the answer */
     http_client_fn fn;
     void *ctx;
-    int status;        /* once ended */
-    bool has_ended;    /* is in client.ended */
-    struct error *err; /* NULL, or `error`, once ended */
-    struct error error;
-    char curl_text[CURL_ERROR_SIZE];
     size_t sent_len;
     char sent[]; /* the request's body */
 };
 
-struct call_list {
-    struct http_call *first, *last;
-};
-
 struct http_client {
-    uv_loop_t *loop;
+    struct curl_loop curl;
     struct http_client_options options;
-    CURLM *multi;
-    uv_timer_t timer;    /* curl's */
-    uv_timer_t deferred; /* delivers what was cancelled */
-    struct call_list active, ended;
-    uint32_t call_count;
-    CURL *spare[SPARE_EASY_MAX];
-    uint32_t spare_count;
-    uint32_t handles; /* uv's, not closed yet */
-    bool is_delivering;
-    bool is_closing;
-    bool is_gone; /* curl's part is cleaned up */
     http_client_closed_fn closed;
     void *closed_ctx;
 };
 
-struct http_poll {
-    uv_poll_t handle;
-    struct http_client *client;
-    curl_socket_t fd;
-};
-
-/* ---- the lists ---- */
-
-static void list_append(struct call_list *list, struct http_call *call)
-{
-    call->prev = list->last;
-    call->next = NULL;
-    if (list->last)
-        list->last->next = call;
-    else
-        list->first = call;
-    list->last = call;
-}
-
-static void list_remove(struct call_list *list, struct http_call *call)
-{
-    if (call->prev)
-        call->prev->next = call->next;
-    else
-        list->first = call->next;
-    if (call->next)
-        call->next->prev = call->prev;
-    else
-        list->last = call->prev;
-}
-
 /* ---- the end of a call ---- */
-
-static void keep_easy(struct http_client *c, CURL *easy)
-{
-    if (easy && c->spare_count < SPARE_EASY_MAX) {
-        curl_easy_reset(easy);
-        c->spare[c->spare_count++] = easy;
-    } else if (easy) {
-        curl_easy_cleanup(easy);
-    }
-}
 
 static void call_free(struct http_call *call)
 {
-    keep_easy(call->client, call->easy);
+    curl_loop_keep(&call->transfer);
     curl_slist_free_all(call->headers);
     buf_deinit(&call->body);
     mem_free(call);
@@ -118,7 +48,7 @@ static void call_free(struct http_call *call)
 /* What the caller learns of curl's code. */
 static int fail_code(struct http_call *call, CURLcode code, const char **text)
 {
-    *text = call->curl_text[0] ? call->curl_text : curl_easy_strerror(code);
+    *text = call->transfer.text[0] ? call->transfer.text : curl_easy_strerror(code);
     switch ((int)code) {
     case CURLE_WRITE_ERROR:
         *text = buf_status(&call->body) == BASE_ELIMIT ? "the answer is too large" : *text;
@@ -146,180 +76,41 @@ static int fail_code(struct http_call *call, CURLcode code, const char **text)
     }
 }
 
-/* Out of curl, into the list of what is to be told. */
-static void end_call(struct http_call *call, int status, const char *text)
+static void tell_failure(struct http_call *call)
 {
-    struct http_client *c = call->client;
-    curl_multi_remove_handle(c->multi, call->easy);
-    list_remove(&c->active, call);
-    list_append(&c->ended, call);
-    call->has_ended = true;
-    call->status = status;
-    if (status) {
-        error_set(&call->error, status, NULL, "%s", text);
-        call->err = &call->error;
-    }
+    struct error err = {0};
+    const char *text = "the request was cancelled";
+    int status =
+        call->transfer.is_cancelled ? UV_ECANCELED : fail_code(call, call->transfer.code, &text);
+    error_set(&err, status, NULL, "%s", text);
+    call->fn(call->ctx, status, NULL, &err);
 }
 
-static void reap(struct http_client *c)
-{
-    int left = 0;
-    for (CURLMsg *msg = curl_multi_info_read(c->multi, &left); msg;
-         msg = curl_multi_info_read(c->multi, &left)) {
-        struct http_call *call = NULL;
-        const char *text = NULL;
-        CURLcode code = msg->data.result; /* `msg` dies with the removal */
-        if (msg->msg != CURLMSG_DONE)
-            continue;
-        curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-        int status = code == CURLE_OK ? 0 : fail_code(call, code, &text);
-        end_call(call, status, text);
-    }
-}
-
-static void tell(struct http_call *call)
+static void tell_answer(struct http_call *call)
 {
     long http_status = 0;
-    if (call->status) {
-        call->fn(call->ctx, call->status, NULL, call->err);
-        return;
-    }
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &http_status);
+    curl_easy_getinfo(call->transfer.easy, CURLINFO_RESPONSE_CODE, &http_status);
     struct http_client_response res = {
         .status = (int)http_status, .body = buf_slice(&call->body), .call = call};
     call->fn(call->ctx, 0, &res, NULL);
 }
 
-static void finish_close(struct http_client *c);
-
-/* A callback may start and cancel calls and close the client. */
-static void deliver(struct http_client *c)
+static void on_done(struct curl_transfer *transfer)
 {
-    if (c->is_delivering)
-        return;
-    c->is_delivering = true;
-    while (c->ended.first) {
-        struct http_call *call = c->ended.first;
-        list_remove(&c->ended, call);
-        tell(call);
-        c->call_count--;
-        call_free(call);
-    }
-    c->is_delivering = false;
-    if (c->is_closing)
-        finish_close(c);
-}
-
-static void on_deferred(uv_timer_t *timer)
-{
-    deliver(timer->data);
-}
-
-static void cancel(struct http_call *call)
-{
-    if (!call->has_ended)
-        end_call(call, UV_ECANCELED, "the request was cancelled");
+    struct http_call *call = (struct http_call *)transfer;
+    if (transfer->is_cancelled || transfer->code != CURLE_OK)
+        tell_failure(call);
+    else
+        tell_answer(call);
+    call_free(call);
 }
 
 void http_client_cancel(struct http_call *call)
 {
-    cancel(call);
-    uv_timer_start(&call->client->deferred, on_deferred, 0, 0);
+    curl_loop_cancel(&call->transfer);
 }
 
-/* ---- uv -> curl ---- */
-
-static void drive(struct http_client *c, curl_socket_t fd, int flags)
-{
-    int running = 0;
-    curl_multi_socket_action(c->multi, fd, flags, &running);
-    reap(c);
-    deliver(c);
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-    drive(timer->data, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static void on_poll(uv_poll_t *handle, int status, int events)
-{
-    struct http_poll *poll = handle->data;
-    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
-    if (events & UV_READABLE)
-        flags |= CURL_CSELECT_IN;
-    if (events & UV_WRITABLE)
-        flags |= CURL_CSELECT_OUT;
-    drive(poll->client, poll->fd, flags);
-}
-
-/* ---- curl -> uv ---- */
-
-static int on_curl_timer(CURLM *multi, long timeout_ms, void *ctx)
-{
-    struct http_client *c = ctx;
-    (void)multi;
-    if (timeout_ms < 0)
-        uv_timer_stop(&c->timer);
-    else
-        uv_timer_start(&c->timer, on_timer, (uint64_t)timeout_ms, 0);
-    return 0;
-}
-
-static void try_free(struct http_client *c)
-{
-    if (!c->is_gone || c->handles > 0)
-        return;
-    http_client_closed_fn closed = c->closed;
-    void *ctx = c->closed_ctx;
-    mem_free(c);
-    curl_global_cleanup();
-    closed(ctx);
-}
-
-static void on_poll_closed(uv_handle_t *handle)
-{
-    struct http_poll *poll = handle->data;
-    struct http_client *c = poll->client;
-    mem_free(poll);
-    c->handles--;
-    try_free(c);
-}
-
-static struct http_poll *poll_new(struct http_client *c, curl_socket_t fd)
-{
-    struct http_poll *poll = mem_calloc(1, sizeof(*poll));
-    if (!poll || uv_poll_init_socket(c->loop, &poll->handle, fd)) {
-        mem_free(poll);
-        return NULL;
-    }
-    poll->handle.data = poll;
-    poll->client = c;
-    poll->fd = fd;
-    c->handles++;
-    curl_multi_assign(c->multi, fd, poll);
-    return poll;
-}
-
-/* An error told to curl from here would end all calls for ever. A socket that cannot be watched for
- * want of memory is left alone instead, and its call ends by its timeout. */
-static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
-{
-    struct http_client *c = ctx;
-    struct http_poll *poll = socket_ctx;
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        if (poll)
-            uv_close((uv_handle_t *)&poll->handle, on_poll_closed);
-        return 0;
-    }
-    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    if (!poll)
-        poll = poll_new(c, fd);
-    if (poll)
-        uv_poll_start(&poll->handle, events, on_poll);
-    return 0;
-}
+/* ---- the start of a call ---- */
 
 static size_t on_curl_body(char *bytes, size_t size, size_t count, void *ctx)
 {
@@ -327,8 +118,6 @@ static size_t on_curl_body(char *bytes, size_t size, size_t count, void *ctx)
     buf_append(&call->body, bytes, size * count);
     return buf_status(&call->body) ? 0 : size * count;
 }
-
-/* ---- the start of a call ---- */
 
 static bool has_line_break(struct slice s)
 {
@@ -366,14 +155,14 @@ static int set_headers(struct http_call *call, const struct http_client_request 
     int status = add_line(call, "Expect:"); /* no wait for 100 Continue */
     for (size_t i = 0; i < req->header_count && !status; i++)
         status = add_header(call, &req->headers[i]);
-    if (!status && curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers))
+    if (!status && curl_easy_setopt(call->transfer.easy, CURLOPT_HTTPHEADER, call->headers))
         status = BASE_ENOMEM;
     return status;
 }
 
 static bool set_method(struct http_call *call, const struct http_client_request *req)
 {
-    CURL *easy = call->easy;
+    CURL *easy = call->transfer.easy;
     const char *sent = call->sent;
     bool has_body = req->body.len > 0 || strcmp(req->method, "POST") == 0;
     if (strcmp(req->method, "HEAD") == 0)
@@ -386,10 +175,8 @@ static bool set_method(struct http_call *call, const struct http_client_request 
 
 static bool set_limits(struct http_call *call, const struct http_client_request *req)
 {
-    CURL *easy = call->easy;
-    long timeout_ms = req->timeout_ms ? (long)req->timeout_ms : TIMEOUT_MS;
-    return curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK &&
+    CURL *easy = call->transfer.easy;
+    return curl_loop_set(&call->transfer, req->timeout_ms ? req->timeout_ms : TIMEOUT_MS) &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, req->follows_redirects ? 1L : 0L) ==
                CURLE_OK &&
@@ -400,10 +187,8 @@ static bool set_limits(struct http_call *call, const struct http_client_request 
 static bool set_options(struct http_call *call, const struct http_client_request *req)
 {
     const struct http_client_options *o = &call->client->options;
-    CURL *easy = call->easy;
+    CURL *easy = call->transfer.easy;
     return curl_easy_setopt(easy, CURLOPT_URL, req->url) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PRIVATE, call) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_text) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_curl_body) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, call) == CURLE_OK &&
            (!o->user_agent ||
@@ -422,32 +207,30 @@ static struct http_call *call_new(struct http_client *c, const struct http_clien
     call->sent_len = req->body.len;
     if (req->body.len > 0)
         memcpy(call->sent, req->body.ptr, req->body.len);
-    call->easy = c->spare_count > 0 ? c->spare[--c->spare_count] : curl_easy_init();
+    (void)curl_loop_take(&c->curl, &call->transfer); /* http_client_start looks */
     return call;
 }
 
 int http_client_start(struct http_client *c, const struct http_client_request *req,
                       http_client_fn fn, void *ctx, struct http_call **out, struct error *err)
 {
-    if (c->is_closing)
+    if (c->curl.is_closing)
         return error_set(err, BASE_ECLOSED, NULL, "the HTTP client is closed");
-    if (c->call_count >= c->options.calls_max)
+    if (c->curl.count >= c->options.calls_max)
         return error_set(err, BASE_ELIMIT, NULL, "too many HTTP calls are in flight");
     struct http_call *call = call_new(c, req);
     if (!call)
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
     call->fn = fn;
     call->ctx = ctx;
-    int status = call->easy ? set_headers(call, req) : BASE_ENOMEM;
-    if (!status && (!set_options(call, req) || curl_multi_add_handle(c->multi, call->easy)))
-        status = BASE_ENOMEM;
+    int status = call->transfer.easy ? set_headers(call, req) : BASE_ENOMEM;
+    if (!status)
+        status = set_options(call, req) ? curl_loop_start(&call->transfer) : BASE_ENOMEM;
     if (status) {
         call_free(call);
         return error_set(err, status, NULL,
                          status == BASE_EINVAL ? "a header has a line break" : "out of memory");
     }
-    list_append(&c->active, call);
-    c->call_count++;
     if (out)
         *out = call;
     return 0;
@@ -457,22 +240,20 @@ struct slice http_client_header(const struct http_client_response *res, const ch
 {
     struct curl_header *header;
     const struct http_call *call = res->call;
-    if (curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+    if (curl_easy_header(call->transfer.easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
         return SLICE_EMPTY;
     return slice_from_cstr(header->value);
 }
 
 /* ---- life ---- */
 
-static bool multi_init(struct http_client *c)
+static void on_gone(void *owner)
 {
-    c->multi = curl_multi_init();
-    return c->multi && !curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) &&
-           !curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c) &&
-           !curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) &&
-           !curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c) &&
-           !curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-                              (long)c->options.connections_per_host);
+    struct http_client *c = owner;
+    http_client_closed_fn closed = c->closed;
+    void *ctx = c->closed_ctx;
+    mem_free(c);
+    closed(ctx);
 }
 
 int http_client_new(uv_loop_t *loop, const struct http_client_options *options,
@@ -481,52 +262,18 @@ int http_client_new(uv_loop_t *loop, const struct http_client_options *options,
     struct http_client *c = mem_calloc(1, sizeof(*c));
     if (!c)
         return BASE_ENOMEM;
-    c->loop = loop;
     c->options = *options;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    int status = curl_loop_init(&c->curl, loop, options->connections_per_host, on_done, on_gone, c);
+    if (status)
         mem_free(c);
-        return BASE_ENOMEM;
-    }
-    if (!multi_init(c)) {
-        curl_multi_cleanup(c->multi);
-        curl_global_cleanup();
-        mem_free(c);
-        return BASE_ENOMEM;
-    }
-    uv_timer_init(loop, &c->timer);
-    uv_timer_init(loop, &c->deferred);
-    c->timer.data = c;
-    c->deferred.data = c;
-    c->handles = 2;
-    *out = c;
-    return 0;
-}
-
-static void on_own_closed(uv_handle_t *handle)
-{
-    struct http_client *c = handle->data;
-    c->handles--;
-    try_free(c);
-}
-
-/* All calls were told. Cleaning up curl closes its idle connections and may move our handles. */
-static void finish_close(struct http_client *c)
-{
-    assert(c->call_count == 0 && !c->is_gone);
-    while (c->spare_count > 0)
-        curl_easy_cleanup(c->spare[--c->spare_count]);
-    curl_multi_cleanup(c->multi);
-    c->is_gone = true;
-    uv_close((uv_handle_t *)&c->timer, on_own_closed);
-    uv_close((uv_handle_t *)&c->deferred, on_own_closed);
+    else
+        *out = c;
+    return status;
 }
 
 void http_client_close(struct http_client *c, http_client_closed_fn closed, void *ctx)
 {
-    c->is_closing = true;
     c->closed = closed;
     c->closed_ctx = ctx;
-    while (c->active.first)
-        cancel(c->active.first);
-    uv_timer_start(&c->deferred, on_deferred, 0, 0);
+    curl_loop_close(&c->curl);
 }
