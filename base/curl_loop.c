@@ -44,11 +44,19 @@ static void list_remove(struct curl_transfer_list *list, struct curl_transfer *t
 
 /* ---- the end of a transfer ---- */
 
+static void take_out(struct curl_transfer *t)
+{
+    if (t->is_in_curl)
+        curl_multi_remove_handle(t->loop->multi, t->easy);
+    t->is_in_curl = false;
+}
+
 /* Out of curl, into the list of what is to be told. */
 static void end_transfer(struct curl_transfer *t)
 {
     struct curl_loop *c = t->loop;
-    curl_multi_remove_handle(c->multi, t->easy);
+    if (!t->stays || t->is_cancelled || t->code != CURLE_OK)
+        take_out(t);
     list_remove(&c->active, t);
     list_append(&c->ended, t);
     t->has_ended = true;
@@ -208,6 +216,7 @@ bool curl_loop_take(struct curl_loop *c, struct curl_transfer *t)
 void curl_loop_keep(struct curl_transfer *t)
 {
     struct curl_loop *c = t->loop;
+    take_out(t);
     if (t->easy && c->spare_count < CURL_LOOP_SPARE_MAX) {
         curl_easy_reset(t->easy);
         c->spare[c->spare_count++] = t->easy;
@@ -230,6 +239,7 @@ int curl_loop_start(struct curl_transfer *t)
     struct curl_loop *c = t->loop;
     if (curl_multi_add_handle(c->multi, t->easy))
         return BASE_ENOMEM;
+    t->is_in_curl = true;
     list_append(&c->active, t);
     c->count++;
     return 0;

@@ -21,6 +21,9 @@ struct curl_transfer {
     struct curl_transfer *prev, *next; /* in loop.active or loop.ended */
     struct curl_loop *loop;
     CURL *easy;
+    bool stays; /* the caller's wish: ended well it stays in curl, with its connection, until
+                   curl_loop_keep (CURLOPT_CONNECT_ONLY needs that) */
+    bool is_in_curl;
     bool has_ended;    /* is in loop.ended */
     bool is_cancelled; /* once ended */
     CURLcode code;     /* once ended and not cancelled */
@@ -62,7 +65,7 @@ __attribute__((warn_unused_result)) int curl_loop_init(struct curl_loop *c, uv_l
                                                        curl_loop_gone_fn gone, void *owner);
 /* A handle without options for `t`, or false without memory. */
 bool curl_loop_take(struct curl_loop *c, struct curl_transfer *t);
-/* For handles that were taken; t->easy may be NULL. */
+/* For handles that were taken; t->easy may be NULL. A connection that stayed is closed. */
 void curl_loop_keep(struct curl_transfer *t);
 /* Sets what all transfers have: whom it belongs to, no signals, words for errors, the time of all
  * of it. False without memory. */
@@ -71,5 +74,5 @@ bool curl_loop_set(struct curl_transfer *t, uint32_t timeout_ms);
 __attribute__((warn_unused_result)) int curl_loop_start(struct curl_transfer *t);
 /* It ends as cancelled, unless it has ended already. */
 void curl_loop_cancel(struct curl_transfer *t);
-/* Cancels what is in flight. */
+/* Cancels what is in flight. Nothing stays in curl any more. */
 void curl_loop_close(struct curl_loop *c);

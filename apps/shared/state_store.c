@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "shared/state_store_int.h"
+#include "state_store_int.h"
 
 #define KEY_MAX   512
 #define VALUE_MAX 65536

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "dapr/client.h"
 #include "dapr/state.h"
-#include "shared/state_store_int.h"
+#include "state_store_int.h"
 
 struct dapr_store {
     struct state_store store;   /* the first member */

@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "db/pool.h"
 #include "db/state.h"
-#include "shared/state_store_int.h"
+#include "state_store_int.h"
 
 #define PRUNE_MS  600000
 #define PRUNE_MAX 1000 /* rows a statement */

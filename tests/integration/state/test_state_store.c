@@ -253,20 +253,22 @@ static void refuses(struct stage *s, struct slice key, struct slice value, int e
 static void a_key_or_value_that_is_none_is_refused(void **state)
 {
     struct stage *s = *state;
-    static char large[65537];
-    memset(large, '1', sizeof(large));
+    const size_t size = 65537;
+    char *large = test_malloc(size);
+    memset(large, '1', size);
     refuses(s, SLICE_EMPTY, SLICE_LIT("1"), BASE_EINVAL);
     refuses(s, SLICE_LIT("a||b"), SLICE_LIT("1"), BASE_EINVAL);
     refuses(s, SLICE_LIT("a\0b"), SLICE_LIT("1"), BASE_EINVAL);
     refuses(s, (struct slice){large, 513}, SLICE_LIT("1"), BASE_EINVAL);
     refuses(s, SLICE_LIT("a"), SLICE_LIT("{"), BASE_ESYNTAX);
     refuses(s, SLICE_LIT("a"), SLICE_EMPTY, BASE_ESYNTAX);
-    refuses(s, SLICE_LIT("a"), (struct slice){large, sizeof(large)}, BASE_EINVAL);
+    refuses(s, SLICE_LIT("a"), (struct slice){large, size}, BASE_EINVAL);
     struct state_save item = save_of("a", "1", STATE_IF_UNCHANGED);
     assert_int_equal(state_save(s->store, &item, on_done, NULL, NULL), BASE_EINVAL);
     item = save_of("a", "\"a\"", STATE_ALWAYS);
     item.key = (struct slice){large, 512};
     assert_int_equal(save(s, &item), 0);
+    test_free(large);
 }
 
 static void on_pruned(void *ctx, int status, const struct db_state_reply *reply,
