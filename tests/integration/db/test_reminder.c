@@ -74,6 +74,13 @@ static void a_new_due_date_arms_the_default_reminder_again(void **state)
     assert_silent(f);
     move_due_to(f, id, 40 * MINUTE);
     assert_sent(f, id);
+    int64_t due = get_task(f, f->user, id).task.due_date;
+    move_due_to(f, id, 3 * HOUR);
+    const struct db_task_patch back = {
+        .set = DB_FIELD_DUE_DATE, .has_due_date = true, .due_date = due};
+    update_task(f, f->user, id, &back); /* new all the same */
+    new_events(f);
+    assert_sent(f, id);
     const struct db_task_patch patch = {.set = DB_FIELD_DUE_DATE};
     update_task(f, f->user, id, &patch);
     new_events(f);

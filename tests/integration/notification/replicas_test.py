@@ -3,16 +3,19 @@ sets reminders. No broker: what counts here is what is in the outbox.
 
 TODO_MCP names the server; the worker is found beside it."""
 
+import json
 import os
 import random
+import subprocess
 import sys
+import threading
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
 from peers import connect  # noqa: E402
 from stack import Worker  # noqa: E402
-from todo_server import Client, Postgres, Server, wait_for  # noqa: E402
+from todo_server import Client, Postgres, Server, ToolError, wait_for  # noqa: E402
 
 NEVER = str(3600 * 1000)  # so that the poll makes nothing up
 RUNS = 'todo_reminder_runs_total{outcome="done"}'
@@ -142,6 +145,118 @@ class Replicas(unittest.TestCase):
         seen = [line for worker in self.workers for line in worker.lines()
                 if line["msg"] == "reminders were last looked for"]
         self.assertTrue(seen and max(line["seconds_ago"] for line in seen) >= 10800, seen)
+
+    # ---- changes at the same time ----
+
+    def now_and(self, minutes):
+        return self.postgres.value(
+            f"select todo.rfc3339(clock_timestamp() + interval '{minutes} min')")
+
+    def change_at_random(self, seed, until):
+        """An agent that cannot make up its mind about ten tasks of its own."""
+        rng = random.Random(seed)
+        client = Client(self.server.port)
+        dates = [self.now_and(minutes) for minutes in (-30, 10, 20, 30, 40, 50, 600)]
+        tasks = [client.call("add_task", title=f"{seed}", due_date=rng.choice(dates))["id"]
+                 for _ in range(10)]
+        while time.monotonic() < until:
+            task = rng.choice(tasks)
+            change = rng.choice([
+                ("update_task", {"due_date": rng.choice(dates)}),
+                ("update_task", {"due_date": rng.choice(dates)}),
+                ("update_task", {"completed": False}), ("complete_task", {}),
+                ("set_reminder", {"remind_before_minutes": rng.choice((5, 60))}),
+                ("set_reminder", {"remind_before_minutes": None}),
+                ("update_task", {"title": f"{rng.random()}"}), ("delete_task", {})])
+            if change[0] == "delete_task" and rng.random() < 0.7:
+                continue
+            try:
+                client.call(change[0], task_id=task, **change[1])
+            except ToolError as error:
+                self.assertEqual(error.body["code"], "not_found")
+        client.close()
+
+    def test_a_reminder_never_tells_of_what_has_changed_before_it(self):
+        """Each task's events in their order: what a reminder says is what the change before it
+        left, none comes of a task that is done or gone, and none twice for one arming."""
+        self.start(3)
+        until = time.monotonic() + 6
+        agents = [threading.Thread(target=self.change_at_random, args=(seed, until))
+                  for seed in range(4)]
+        for agent in agents:
+            agent.start()
+        for agent in agents:
+            agent.join()
+        time.sleep(1)
+        self.end()
+        events = [(key, kind, json.loads(data)) for key, kind, data in self.postgres.query(
+            "select key, type, data from todo.outbox order by seq")]
+        tasks, reminders = {}, 0
+        for key, kind, data in events:
+            if kind == "ReminderSentEvent":
+                reminders += 1
+                self.check_reminder(key, tasks[key], data)
+            else:
+                self.follow(tasks, key, kind, data)
+        print(f"{len(events)} events, {reminders} reminders")
+        self.assertGreater(reminders, 30)
+        self.check_completeness(tasks)
+
+    @staticmethod
+    def follow(tasks, key, kind, data):
+        task = tasks.setdefault(key, {"state": "pending", "sent_for": set(), "own": False,
+                                      "none": False})
+        fields = data.get("updated_fields", {})
+        if kind == "TaskCreatedEvent":
+            task["due"] = data["due_date"]
+        elif kind == "TaskCompletedEvent":
+            task["state"] = "completed"
+        elif kind == "TaskDeletedEvent":
+            task["state"] = "deleted"
+        if "due_date" in fields:
+            task["due"] = fields["due_date"]
+            task["sent_for"].clear()
+        if "completed" in fields:
+            task["state"] = "pending"
+        if "reminder" in fields:
+            task["own"], task["none"] = bool(fields["reminder"]), not fields["reminder"]
+            task["sent_for"].clear()
+
+    def check_reminder(self, key, task, data):
+        self.assertEqual(task["state"], "pending", key)
+        self.assertEqual(data["due_date"], task["due"], key)
+        self.assertFalse(task["none"], key)
+        self.assertNotIn(data["due_date"], task["sent_for"], key)
+        task["sent_for"].add(data["due_date"])
+
+    def check_completeness(self, tasks):
+        """What is pending, due within the hour and wants one has had its reminder."""
+        soon = self.now_and(57)
+        now = self.now_and(0)
+        for key, task in tasks.items():
+            wants = (task["state"] == "pending" and not task["own"] and not task["none"]
+                     and now < task["due"] < soon)
+            if wants and not self.is_decided(key):
+                self.assertIn(task["due"], task["sent_for"], key)
+
+    def is_decided(self, key):
+        """set_reminder null where no reminder was set ends the default one without an event."""
+        return self.postgres.value("select reminded_for = 'infinity' from todo.tasks"
+                                   f" where id = {key}") == "t"
+
+    def test_what_is_told_is_what_the_contract_promises(self):
+        self.start(1)
+        self.add_due(2, 0)
+        for priority in ("low", "medium", "high", "urgent"):
+            self.client.call("add_task", title='a "title"\\ \u20ac', priority=priority,
+                             due_date=self.now_and(30))
+        wait_for(lambda: self.sent()[0] >= 6, 30, "the reminders")
+        self.end()
+        rows = self.postgres.query("select type, data from todo.outbox order by seq")
+        judged = subprocess.run([os.environ["TODO_EVENT_CHECK"]], text=True, check=False,
+                                input="".join(f"{kind}\t{data}\n" for kind, data in rows),
+                                stdout=subprocess.PIPE)
+        self.assertEqual(judged.returncode, 0, judged.stdout)
 
 
 if __name__ == "__main__":

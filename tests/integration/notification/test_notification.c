@@ -398,6 +398,19 @@ static void a_database_that_was_away_delays_but_loses_nothing(void **state)
         uv_run(&s->f->loop, UV_RUN_ONCE);
 }
 
+static void a_state_store_that_is_away_is_no_failure(void **state)
+{
+    struct stage *s = *state;
+    postgres_run(s->f->pg, "alter table todo.state rename to elsewhere");
+    add_due_tasks(s, 60);
+    struct worker *w = open_paced(s);
+    run(w);
+    assert_int_equal(w->sent, 60);
+    run(w);
+    close_worker(w);
+    postgres_run(s->f->pg, "alter table todo.elsewhere rename to state");
+}
+
 static void a_close_between_batches_leaves_the_rest_for_the_next_start(void **state)
 {
     struct stage *s = *state;
@@ -476,6 +489,7 @@ int main(void)
         stage_test(the_time_of_the_last_poll_is_kept_for_an_hour),
         stage_test(a_last_poll_that_is_nonsense_is_none),
         stage_test(a_database_that_was_away_delays_but_loses_nothing),
+        stage_test(a_state_store_that_is_away_is_no_failure),
         stage_test(a_close_between_batches_leaves_the_rest_for_the_next_start),
         stage_test(a_close_before_the_first_run_tells_who_waits),
         stage_test(without_memory_it_is_not_made),
