@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/civil.h"
 #include "base/error.h"
 
 #define US_PER_S   INT64_C(1000000)
@@ -25,37 +26,6 @@ int64_t clock_now_us(void)
 int64_t clock_monotonic_us(void)
 {
     return read_clock_us(CLOCK_MONOTONIC);
-}
-
-struct civil {
-    int64_t year;
-    int month, day;
-};
-
-/* Days since 1970-01-01 in the proleptic Gregorian calendar, by eras of 400 years that start in
- * March, so that the leap day is the last of its year. */
-static int64_t days_from_civil(struct civil c)
-{
-    int64_t year = c.year - (c.month <= 2);
-    int64_t era = (year >= 0 ? year : year - 399) / 400;
-    int64_t year_of_era = year - era * 400;
-    int64_t day_of_year = (153 * (c.month + (c.month > 2 ? -3 : 9)) + 2) / 5 + c.day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    return era * 146097 + day_of_era - 719468;
-}
-
-static struct civil civil_from_days(int64_t days)
-{
-    days += 719468;
-    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-    int64_t day_of_era = days - era * 146097;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t shifted = (5 * day_of_year + 2) / 153;
-    int month = (int)(shifted < 10 ? shifted + 3 : shifted - 9);
-    return (struct civil){year_of_era + era * 400 + (month <= 2), month,
-                          (int)(day_of_year - (153 * shifted + 2) / 5 + 1)};
 }
 
 /* `value` below 100. */
@@ -157,11 +127,8 @@ static bool take_char(struct cursor *c, const char *any_of)
 
 static bool is_date_real(struct civil date)
 {
-    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    if (date.year < 1 || date.month < 1 || date.month > 12 || date.day < 1)
-        return false;
-    bool is_leap = (date.year % 4 == 0 && date.year % 100 != 0) || date.year % 400 == 0;
-    return date.day <= lengths[date.month - 1] + (date.month == 2 && is_leap);
+    return date.year >= 1 && date.month >= 1 && date.month <= 12 && date.day >= 1 &&
+           date.day <= civil_month_length(date.year, date.month);
 }
 
 static bool take_date(struct cursor *c, struct civil *date)
@@ -246,7 +213,7 @@ int clock_parse_rfc3339(struct slice text, int64_t *out_us, struct error *err)
         return error_set(err, BASE_EINVAL, NULL, "needs a UTC offset such as Z or +02:00");
     if (!take_offset(&c, &offset_us) || c.at != c.end)
         return error_set(err, BASE_EINVAL, NULL, "%s", shape);
-    int64_t time_us = days_from_civil(date) * US_PER_DAY + time_of_day_us(time) - offset_us;
+    int64_t time_us = civil_to_days(date) * US_PER_DAY + time_of_day_us(time) - offset_us;
     int64_t utc_year = date_of(time_us).year;
     if (utc_year < 1 || utc_year > 9999)
         return error_set(err, BASE_EINVAL, NULL, "lies outside the years 0001 to 9999");

@@ -273,7 +273,7 @@ void args_rule(struct args *a, const char *name, struct recurrence *out)
     struct error err = {0};
     if (!given_value(a, name, &text))
         return;
-    if (recurrence_parse(text, out, &err) < 0)
+    if (recurrence_parse(text, out, NULL, &err) < 0)
         args_refuse(a, name,
                     "an RFC 5545 rule, such as FREQ=WEEKLY;BYDAY=MO,WE, or daily, weekly, "
                     "monthly, yearly",

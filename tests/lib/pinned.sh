@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pinned.sh FOLDER: installs the packages that FOLDER pins, once for each set of pins, and prints
-# where: node and npm (new enough), node_modules/ of its package.json and package-lock.json, venv/
-# of its requirements.txt where it has one. Quick when they are there.
+# where: venv/ of its requirements.txt, and node and npm (new enough) and node_modules/ of its
+# package.json and package-lock.json, each where it has one. Quick when they are there.
 set -euo pipefail
 lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=$(cd "$1" && pwd)
@@ -41,6 +41,7 @@ link_node() {
 # In an empty directory, which counts as there only when all of it is (`ready`).
 install_pinned() {
     [ ! -f "$folder/requirements.txt" ] || pip_install "$folder/requirements.txt"
+    [ -f "$folder/package.json" ] || return 0
     link_node
     cp "$folder/package.json" "$folder/package-lock.json" "$lib/.npmrc" .
     PATH="$PWD:$PATH" ./npm ci --no-progress >&2

@@ -65,6 +65,11 @@ static const struct row taken[] = {
     {"FREQ=YEARLY;BYMONTH=1;BYSETPOS=366", "FREQ=YEARLY;BYMONTH=1;BYSETPOS=366"},
     {"FREQ=MONTHLY;BYMONTHDAY=1,2;BYSETPOS=-366", "FREQ=MONTHLY;BYMONTHDAY=1,2;BYSETPOS=-366"},
     {"FREQ=WEEKLY;WKST=SU", "FREQ=WEEKLY;WKST=SU"},
+    {"daily\nexdate:20261224", "FREQ=DAILY\nEXDATE:20261224"},
+    {"RRULE:FREQ=DAILY\r\nEXDATE:20261224T080000Z,20261225T090000\r\n",
+     "FREQ=DAILY\nEXDATE:20261224T080000Z,20261225T090000"},
+    {"FREQ=DAILY\nEXDATE;VALUE=DATE:20261224,20280229\nEXDATE:20270101",
+     "FREQ=DAILY\nEXDATE;VALUE=DATE:20261224,20280229\nEXDATE:20270101"},
     {"FREQ=WEEKLY;INTERVAL=2;COUNT=8;WKST=SU;BYDAY=TU,TH",
      "FREQ=WEEKLY;INTERVAL=2;COUNT=8;WKST=SU;BYDAY=TU,TH"},
 };
@@ -77,7 +82,21 @@ static const struct row refused[] = {
     {"hourly", "lacks its"},
     {"every day", "white space"},
     {"FREQ=DAILY; INTERVAL=2", "white space"},
-    {"FREQ=DAILY\nFREQ=DAILY", "white space"},
+    {"FREQ=DAILY\nFREQ=DAILY", "only lines of EXDATE"},
+    {"FREQ=DAILY\n\nEXDATE:20261224", "only lines of EXDATE"},
+    {"EXDATE:20261224", "lacks its"},
+    {"EXDATE:20261224\nFREQ=DAILY", "lacks its"},
+    {"FREQ=DAILY;EXDATE=20261224", "a line of its own"},
+    {"FREQ=DAILY\nEXDATE", "looks like EXDATE:"},
+    {"FREQ=DAILY\nEXDATES:20261224", "looks like EXDATE:"},
+    {"FREQ=DAILY\nEXDATE;X=1:20261224", "looks like EXDATE:"},
+    {"FREQ=DAILY\nEXDATE;TZID=Europe/Berlin:20261224T080000", "takes no TZID"},
+    {"FREQ=DAILY\nEXDATE:", "EXDATE must list"},
+    {"FREQ=DAILY\nEXDATE:20261224,", "EXDATE must list"},
+    {"FREQ=DAILY\nEXDATE:2026-12-24", "EXDATE must list"},
+    {"FREQ=DAILY\nEXDATE:20270229", "does not exist"},
+    {"FREQ=DAILY\nEXDATE:20261224T250000", "does not exist"},
+    {"FREQ=DAILY\nEXDATE: 20261224", "white space"},
     {"biweekly", "lacks its"},
     {"FREQ", "lacks its"},
     {"FREQ=", "FREQ has no value"},
@@ -172,7 +191,7 @@ static void every_good_rule_is_taken_and_written_canonically(void **state)
     for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
         struct recurrence rule;
         struct error err = {0};
-        if (recurrence_parse(slice_from_cstr(taken[i].rule), &rule, &err) < 0)
+        if (recurrence_parse(slice_from_cstr(taken[i].rule), &rule, NULL, &err) < 0)
             fail_msg("\"%s\" was refused: %s", taken[i].rule, err.text);
         assert_string_equal(rule.text, taken[i].canonical);
     }
@@ -183,7 +202,8 @@ static void a_canonical_rule_stays_as_it_is(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
         struct recurrence rule;
-        assert_int_equal(recurrence_parse(slice_from_cstr(taken[i].canonical), &rule, NULL), 0);
+        assert_int_equal(recurrence_parse(slice_from_cstr(taken[i].canonical), &rule, NULL, NULL),
+                         0);
         assert_string_equal(rule.text, taken[i].canonical);
     }
 }
@@ -194,7 +214,7 @@ static void every_bad_rule_is_refused_with_its_own_reason(void **state)
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         struct recurrence rule;
         struct error err = {0};
-        if (recurrence_parse(slice_from_cstr(refused[i].rule), &rule, &err) != BASE_EINVAL)
+        if (recurrence_parse(slice_from_cstr(refused[i].rule), &rule, NULL, &err) != BASE_EINVAL)
             fail_msg("\"%s\" was taken", refused[i].rule);
         if (!strstr(err.text, refused[i].canonical))
             fail_msg("\"%s\": \"%s\" lacks \"%s\"", refused[i].rule, err.text,
@@ -205,45 +225,70 @@ static void every_bad_rule_is_refused_with_its_own_reason(void **state)
 static void a_rule_of_the_longest_length_is_taken_and_one_byte_more_is_not(void **state)
 {
     (void)state;
-    char text[RECURRENCE_TEXT_MAX + 2];
+    char text[RECURRENCE_RULE_MAX + 2];
     struct recurrence rule;
     struct error err = {0};
     int len = snprintf(text, sizeof(text), "FREQ=DAILY;INTERVAL=");
     memset(text + len, '0', sizeof(text) - (size_t)len);
-    text[RECURRENCE_TEXT_MAX] = '\0';
-    text[RECURRENCE_TEXT_MAX - 1] = '7';
+    text[RECURRENCE_RULE_MAX] = '\0';
+    text[RECURRENCE_RULE_MAX - 1] = '7';
     /* Nine digits are the longest number. */
-    assert_int_equal(recurrence_parse(slice_from_cstr(text), &rule, &err), BASE_EINVAL);
+    assert_int_equal(recurrence_parse(slice_from_cstr(text), &rule, NULL, &err), BASE_EINVAL);
     assert_non_null(strstr(err.text, "INTERVAL must"));
-    text[RECURRENCE_TEXT_MAX] = '7';
-    text[RECURRENCE_TEXT_MAX + 1] = '\0';
-    assert_int_equal(recurrence_parse(slice_from_cstr(text), &rule, &err), BASE_EINVAL);
+    text[RECURRENCE_RULE_MAX] = '7';
+    text[RECURRENCE_RULE_MAX + 1] = '\0';
+    assert_int_equal(recurrence_parse(slice_from_cstr(text), &rule, NULL, &err), BASE_EINVAL);
     assert_non_null(strstr(err.text, "longer than 255 bytes"));
+}
+
+static void exdates_up_to_the_longest_text_are_taken(void **state)
+{
+    (void)state;
+    char text[RECURRENCE_TEXT_MAX + 32];
+    struct recurrence rule;
+    struct recurrence_rule says;
+    struct error err = {0};
+    /* A word grows when it is written as a rule. */
+    int len = snprintf(text, sizeof(text), "daily\nEXDATE:20261201");
+    for (int i = 1; i < 64; i++)
+        len += snprintf(text + len, sizeof(text) - (size_t)len, ",202612%02d", i % 28 + 1);
+    assert_int_equal(recurrence_parse(slice_from_cstr(text), &rule, &says, &err), 0);
+    assert_int_equal(says.exdate_count, 64);
+    memcpy(text + len, ",20261201", 10);
+    assert_int_equal(recurrence_parse(slice_from_cstr(text), &rule, NULL, &err), BASE_EINVAL);
+    assert_non_null(strstr(err.text, "more than 64 times"));
+    len = snprintf(text, sizeof(text), "daily\nEXDATE:20261201T080000Z");
+    while (len + 17 <= RECURRENCE_TEXT_MAX)
+        len += snprintf(text + len, sizeof(text) - (size_t)len, ",20261202T080000Z");
+    memcpy(text + len, "\nEXDATE:20261201", 17);
+    text[RECURRENCE_TEXT_MAX] = '\0';
+    assert_int_equal(recurrence_parse(slice_from_cstr(text), &rule, NULL, &err), BASE_EINVAL);
+    assert_non_null(strstr(err.text, "longer than 999 bytes"));
 }
 
 static void a_list_of_more_than_64_days_is_refused(void **state)
 {
     (void)state;
-    char text[RECURRENCE_TEXT_MAX + 1];
+    char text[RECURRENCE_RULE_MAX + 1];
     struct recurrence rule;
     struct error err = {0};
     int len = snprintf(text, sizeof(text), "FREQ=WEEKLY;BYDAY=MO");
     for (int i = 0; i < 64; i++)
         len += snprintf(text + len, sizeof(text) - (size_t)len, ",MO");
-    assert_int_equal(recurrence_parse(slice_from_cstr(text), &rule, &err), BASE_EINVAL);
+    assert_int_equal(recurrence_parse(slice_from_cstr(text), &rule, NULL, &err), BASE_EINVAL);
     assert_non_null(strstr(err.text, "more than 64 days"));
     text[len - 3] = '\0';
-    assert_int_equal(recurrence_parse(slice_from_cstr(text), &rule, &err), 0);
+    assert_int_equal(recurrence_parse(slice_from_cstr(text), &rule, NULL, &err), 0);
 }
 
 static void until_tells_the_last_moment_of_an_occurrence(void **state)
 {
     (void)state;
     struct recurrence rule;
-    assert_int_equal(recurrence_parse(SLICE_LIT("FREQ=DAILY;UNTIL=19700102T000000Z"), &rule, NULL),
-                     0);
+    assert_int_equal(
+        recurrence_parse(SLICE_LIT("FREQ=DAILY;UNTIL=19700102T000000Z"), &rule, NULL, NULL), 0);
     assert_int_equal(rule.last_us, INT64_C(86400000000));
-    assert_int_equal(recurrence_parse(SLICE_LIT("FREQ=DAILY"), &rule, NULL), 0);
+    assert_int_equal(recurrence_parse(SLICE_LIT("FREQ=DAILY"), &rule, NULL, NULL), 0);
     assert_int_equal(rule.last_us, INT64_MAX);
 }
 
@@ -251,7 +296,8 @@ static void until_as_a_date_is_that_whole_day_wherever_it_ends_last(void **state
 {
     (void)state;
     struct recurrence rule;
-    assert_int_equal(recurrence_parse(SLICE_LIT("FREQ=DAILY;UNTIL=19700101"), &rule, NULL), 0);
+    assert_int_equal(recurrence_parse(SLICE_LIT("FREQ=DAILY;UNTIL=19700101"), &rule, NULL, NULL),
+                     0);
     assert_int_equal(rule.last_us, INT64_C(36) * 3600 * 1000000);
 }
 
@@ -260,7 +306,8 @@ static void the_part_at_fault_is_named(void **state)
     (void)state;
     struct recurrence rule;
     struct error err = {0};
-    assert_int_equal(recurrence_parse(SLICE_LIT("FREQ=DAILY;COUNT=0"), &rule, &err), BASE_EINVAL);
+    assert_int_equal(recurrence_parse(SLICE_LIT("FREQ=DAILY;COUNT=0"), &rule, NULL, &err),
+                     BASE_EINVAL);
     assert_string_equal(err.field, "COUNT");
 }
 
@@ -273,7 +320,7 @@ static void no_prefix_of_a_rule_is_read_past_its_end(void **state)
             char *copy = test_malloc(len + !len);
             struct recurrence rule;
             memcpy(copy, taken[i].rule, len);
-            int status = recurrence_parse((struct slice){copy, len}, &rule, NULL);
+            int status = recurrence_parse((struct slice){copy, len}, &rule, NULL, NULL);
             assert_true(status == 0 || status == BASE_EINVAL);
             test_free(copy);
         }
@@ -287,6 +334,7 @@ int main(void)
         cmocka_unit_test(a_canonical_rule_stays_as_it_is),
         cmocka_unit_test(every_bad_rule_is_refused_with_its_own_reason),
         cmocka_unit_test(a_rule_of_the_longest_length_is_taken_and_one_byte_more_is_not),
+        cmocka_unit_test(exdates_up_to_the_longest_text_are_taken),
         cmocka_unit_test(a_list_of_more_than_64_days_is_refused),
         cmocka_unit_test(until_tells_the_last_moment_of_an_occurrence),
         cmocka_unit_test(until_as_a_date_is_that_whole_day_wherever_it_ends_last),
