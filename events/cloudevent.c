@@ -85,6 +85,17 @@ static int read_attribute(const cJSON *root, const char *name, bool is_required,
     return 0;
 }
 
+/* CloudEvents allows an empty one, and daprd writes `"traceparent": ""` into what it passes on
+ * without a trace: as good as none. */
+static int read_extension(const cJSON *root, const char *name, const char **out, struct error *err)
+{
+    const cJSON *value = json_get(root, name);
+    *out = NULL;
+    if (cJSON_IsString(value) && !*value->valuestring)
+        return 0;
+    return read_attribute(root, name, false, out, err);
+}
+
 static int read_attributes(struct cloudevent *e, struct error *err)
 {
     const struct {
@@ -98,15 +109,14 @@ static int read_attributes(struct cloudevent *e, struct error *err)
         {"time", true, &e->time},
         {"subject", false, &e->subject},
         {"dataschema", false, &e->dataschema},
-        {"traceparent", false, &e->traceparent},
-        {"partitionkey", false, &e->partitionkey},
     };
     for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++) {
         int status = read_attribute(e->root, list[i].name, list[i].is_required, list[i].out, err);
         if (status)
             return status;
     }
-    return 0;
+    int status = read_extension(e->root, "traceparent", &e->traceparent, err);
+    return status ? status : read_extension(e->root, "partitionkey", &e->partitionkey, err);
 }
 
 static int check_content(struct cloudevent *e, struct error *err)

@@ -46,6 +46,19 @@ static void unknown_extensions_are_kept(void **state)
     cloudevent_deinit(&e);
 }
 
+static void an_empty_extension_is_as_good_as_none(void **state)
+{
+    struct cloudevent e;
+    (void)state;
+    assert_int_equal(cloudevent_parse(SLICE_LIT("{" REQUIRED ",\"traceparent\":\"\",\"tracestate\":"
+                                                "\"\",\"partitionkey\":\"\",\"data\":null}"),
+                                      &e, NULL),
+                     0);
+    assert_null(e.traceparent);
+    assert_null(e.partitionkey);
+    cloudevent_deinit(&e);
+}
+
 static void what_the_specification_forbids_is_refused(void **state)
 {
     static const struct {
@@ -169,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(unknown_extensions_are_kept),
+        cmocka_unit_test(an_empty_extension_is_as_good_as_none),
         cmocka_unit_test(what_the_specification_forbids_is_refused),
         cmocka_unit_test(binary_mode_gives_the_same_event),
         cmocka_unit_test(binary_mode_refuses_bytes_that_are_no_text),
