@@ -57,15 +57,21 @@ static void close_signals(struct app *app)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* The last transport has ended: nobody is left who could use the pool. */
+static void on_outgoing_closed(void *ctx)
+{
+    struct app *app = ctx;
+    if (app->embedded)
+        mender_stop(&app->mender);
+    db_pool_close(app->pool, app->settings->shared.drain_ms, on_pool_closed, app);
+}
+
+/* The last transport has ended: nobody is left who could write. */
 static void transport_ended(struct app *app)
 {
     if (--app->open_transports > 0)
         return;
-    if (app->embedded)
-        mender_stop(&app->mender);
-    db_pool_close(app->pool, app->settings->shared.drain_ms, on_pool_closed, app);
     close_signals(app);
+    outgoing_close(&app->outgoing, app->settings->shared.drain_ms, on_outgoing_closed, app);
 }
 
 static void on_transport_closed(void *ctx)
@@ -155,6 +161,12 @@ static void on_change(void *ctx, const struct change *change)
     changes_add(app->changes, change);
 }
 
+static void on_commit(void *ctx)
+{
+    struct app *app = ctx;
+    outgoing_wake(&app->outgoing);
+}
+
 static int start_server(struct app *app, struct error *err)
 {
     struct mcp_server_info info = {
@@ -175,6 +187,8 @@ static int start_server(struct app *app, struct error *err)
     app->tools = (struct tools){.pool = app->pool,
                                 .log = &app->log,
                                 .timezone = app->settings->timezone,
+                                .on_commit = on_commit,
+                                .on_commit_ctx = app,
                                 .on_change = on_change,
                                 .on_change_ctx = app};
     int status = tools_register(&app->tools, app->server, err);
@@ -266,6 +280,10 @@ static int app_start(struct app *app, struct error *err)
         mender_start(&app->mender, &app->loop, app->embedded, app->pool, &app->log);
     if (!status)
         status = find_user(app, err);
+    if (!status)
+        status =
+            outgoing_open(&app->outgoing, &app->loop, app->settings, app->pool,
+                          database_conninfo(&app->settings->shared, app->embedded), &app->log, err);
     if (!status)
         status = start_server(app, err);
     if (!status)

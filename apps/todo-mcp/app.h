@@ -2,7 +2,8 @@
 /* apps/todo-mcp/app: the parts wired together on one loop.
  *
  *   app_start: database -> schema -> pool -> user -> tools -> transport
- *   app_stop:  transport drains -> pool drains -> the loop has nothing left and ends
+ *   app_stop:  transport drains -> events under way settle -> pool drains -> the loop has nothing
+ * left and ends
  */
 #include <stdbool.h>
 #include <uv.h>
@@ -11,6 +12,7 @@
 #include "mcp/http.h"
 #include "mcp/server.h"
 #include "mcp/stdio.h"
+#include "outgoing.h"
 #include "settings.h"
 #include "shared/mender.h"
 #include "tools/tools.h"
@@ -30,6 +32,7 @@ struct app {
     struct mcp_server *server;
     struct tools tools;
     struct changes *changes;
+    struct outgoing outgoing;
     struct mcp_identity identity; /* of every caller while there is no authentication */
     struct auth auth;
     bool has_auth; /* auth is open */

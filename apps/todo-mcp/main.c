@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "keys.h"
 #include "migrate.h"
+#include "relay_alone.h"
 #include "settings.h"
 
 #define EXIT_USAGE 2
@@ -30,6 +31,8 @@ int main(int argc, char **argv)
         return keys_main(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "migrate") == 0 && shared_action_of(argc, argv) == SHARED_RUN)
         return migrate_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "relay") == 0)
+        return relay_main(argc - 1, argv + 1);
     enum shared_action action = shared_action_of(argc, argv);
     if (action == SHARED_HELP)
         return print_help();

@@ -9,10 +9,7 @@
 #include "base/buf.h"
 #include "base/config.h"
 #include "base/error.h"
-
-#define DEFAULT_SUBSCRIBERS                                                                        \
-    "task-reminders=http://127.0.0.1:8003/events/reminder-sent,"                                   \
-    "task-recurrence=http://127.0.0.1:8004/events/task-completed"
+#include "events/transport_direct.h"
 
 enum setting {
     STDIO,
@@ -39,7 +36,13 @@ enum setting {
     RATE_LIMIT_BURST,
     AUTH_FAILURES_PER_MINUTE,
     TRUSTED_PROXIES,
+    RELAY,
     EVENT_SUBSCRIBERS,
+    EVENT_BROKER_ID,
+    OUTBOX_ATTEMPTS_MAX,
+    OUTBOX_RETENTION_HOURS,
+    INBOX_RETENTION_DAYS,
+    REPLAY_ON_SWAP_HOURS,
     OWN_COUNT,
     SETTINGS_COUNT = OWN_COUNT + SHARED_ROWS
 };
@@ -105,10 +108,29 @@ static const struct config_setting table[OWN_COUNT] = {
     [TRUSTED_PROXIES] = {"TRUSTED_PROXIES", CONFIG_INT, "0", NULL, 0, 8, "",
                          "how many proxies of yours are in front: the caller's address is then "
                          "taken from X-Forwarded-For"},
+    [RELAY] = {"RELAY", CONFIG_BOOL, "true", NULL, 0, 0, "",
+               "publish events from the outbox, when no other process does; false: another one "
+               "must (todo-mcp relay)"},
     [EVENT_SUBSCRIBERS] =
         {"EVENT_SUBSCRIBERS", CONFIG_STRING, NULL, NULL, 0, 0, "",
          "where events are posted to without Dapr and Kafka: topic=URL, separated by commas; "
          "default: the workers' ports on this machine"},
+    [EVENT_BROKER_ID] =
+        {"EVENT_BROKER_ID", CONFIG_STRING, NULL, NULL, 0, 0, "",
+         "a name for the broker, to be changed when another one takes its place; default: what "
+         "the sidecar says"},
+    [OUTBOX_ATTEMPTS_MAX] = {"OUTBOX_ATTEMPTS_MAX", CONFIG_INT, "10", NULL, 1, 1000, "",
+                             "refusals by the broker before an event is parked (todo-mcp outbox)"},
+    [OUTBOX_RETENTION_HOURS] = {"OUTBOX_RETENTION_HOURS", CONFIG_INT, "48", NULL, 0, 8760, "h",
+                                "published events are kept for so long, to be published again"},
+    [INBOX_RETENTION_DAYS] =
+        {"INBOX_RETENTION_DAYS", CONFIG_INT, "14", NULL, 1, 3650, "d",
+         "what consumers have done is remembered for so long: longer than a broker's retention "
+         "and OUTBOX_RETENTION_HOURS together"},
+    [REPLAY_ON_SWAP_HOURS] =
+        {"REPLAY_ON_SWAP_HOURS", CONFIG_INT, "48", NULL, 0, 8760, "h",
+         "when another broker is found, what was published within that time is published again; "
+         "0: nothing"},
 };
 /* clang-format on */
 
@@ -227,8 +249,29 @@ static void fill_callers(struct settings *s, const struct config_value *v)
     s->rate_burst = (uint32_t)v[RATE_LIMIT_BURST].num;
     s->failures_per_minute = (uint32_t)v[AUTH_FAILURES_PER_MINUTE].num;
     s->trusted_proxies = (uint32_t)v[TRUSTED_PROXIES].num;
-    s->event_subscribers =
-        v[EVENT_SUBSCRIBERS].text ? v[EVENT_SUBSCRIBERS].text : DEFAULT_SUBSCRIBERS;
+}
+
+#define BROKER_ID_MAX 200
+
+static int fill_events(struct settings *s, const struct config_value *v, struct error *err)
+{
+    const char *subscribers = v[EVENT_SUBSCRIBERS].text;
+    s->has_relay = v[RELAY].flag;
+    s->event_subscribers = subscribers ? subscribers : TRANSPORT_DIRECT_DEFAULT;
+    s->broker_id = v[EVENT_BROKER_ID].text;
+    s->attempts_max = (uint32_t)v[OUTBOX_ATTEMPTS_MAX].num;
+    s->outbox_hours = (uint32_t)v[OUTBOX_RETENTION_HOURS].num;
+    s->inbox_days = (uint32_t)v[INBOX_RETENTION_DAYS].num;
+    s->replay_hours = (uint32_t)v[REPLAY_ON_SWAP_HOURS].num;
+    if (s->broker_id && strlen(s->broker_id) > BROKER_ID_MAX)
+        return error_set(err, BASE_EINVAL, "EVENT_BROKER_ID",
+                         "EVENT_BROKER_ID has more than %d bytes", BROKER_ID_MAX);
+    if (s->inbox_days * 24 <= s->outbox_hours)
+        return error_set(err, BASE_EINVAL, "INBOX_RETENTION_DAYS",
+                         "INBOX_RETENTION_DAYS must be longer than OUTBOX_RETENTION_HOURS, or an "
+                         "event that is published again would be done again");
+    return s->shared.transport == SHARED_DIRECT ? transport_direct_check(s->event_subscribers, err)
+                                                : 0;
 }
 
 bool settings_has_auth(const struct settings *s)
@@ -263,6 +306,8 @@ static int fill(struct settings *s, const struct config_value *v, struct error *
     int status = shared_settings_fill(&s->shared, v + OWN_COUNT, err);
     fill_numbers(s, v);
     fill_callers(s, v);
+    if (!status)
+        status = fill_events(s, v, err);
     default_user(s);
     default_timezone(s);
     if (!status && v[TODO_USER].text)
@@ -296,12 +341,27 @@ void settings_help(struct buf *out)
     shared_table_make(table, OWN_COUNT, all);
     buf_append_cstr(out,
                     "usage: todo-mcp [SETTINGS]\n"
+                    "       todo-mcp relay [SETTINGS]: publish events only, without MCP\n"
+                    "       todo-mcp outbox status | parked | replay | purge (see todo-mcp outbox "
+                    "--help)\n"
+                    "       todo-mcp dlq list | replay (see todo-mcp dlq --help)\n"
                     "       todo-mcp migrate [SETTINGS]: bring the schema up to date, and end\n"
                     "       todo-mcp key create | list | revoke ID (see todo-mcp key --help)\n\n"
                     "A task manager that AI agents drive over MCP, at http://HOST:PORT/mcp or "
                     "on stdio.\n\n"
                     "  --help, --version\n\n");
     config_help(all, SETTINGS_COUNT, out);
+}
+
+void settings_relay_help(struct buf *out)
+{
+    struct config_setting rows[OWN_COUNT - RELAY - 1 + SHARED_ROWS];
+    shared_table_make(&table[RELAY + 1], OWN_COUNT - RELAY - 1, rows);
+    buf_append_cstr(out, "usage: todo-mcp relay [SETTINGS]\n\n"
+                         "Publishes the events of the outbox, without MCP. Of all relays on a "
+                         "database one leads, here or in\na server; another one takes over when it "
+                         "ends.\n\n");
+    config_help(rows, sizeof(rows) / sizeof(*rows), out);
 }
 
 /* ---- todo-mcp key ---- */

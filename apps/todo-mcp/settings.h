@@ -33,8 +33,12 @@ struct settings {
     uint32_t rate_burst;
     uint32_t failures_per_minute; /* of an address; 0: no limit */
     uint32_t trusted_proxies;
+    /* Events. */
+    bool has_relay;                /* this process may publish them */
     const char *event_subscribers; /* of the direct transport: topic=url, ... */
-    char lists[4096];              /* the text behind the two lists */
+    const char *broker_id;         /* NULL: the transport says */
+    uint32_t attempts_max, outbox_hours, inbox_days, replay_hours;
+    char lists[4096]; /* the text behind the two lists */
 };
 
 /* Whether callers have to say who they are. */
@@ -45,6 +49,8 @@ bool settings_has_auth(const struct settings *s);
 __attribute__((warn_unused_result)) int settings_load(struct settings *s, int argc, char **argv,
                                                       struct error *err);
 void settings_help(struct buf *out);
+/* Of todo-mcp relay. */
+void settings_relay_help(struct buf *out);
 
 /* todo-mcp key COMMAND [ID] [FLAGS]: what the flags say. */
 struct key_settings {

@@ -21,11 +21,6 @@ import todo_server  # noqa: E402
 WAITING = {
     "reminders_due": "todo-notification, which has tests of its own",
     "tasks_default_reminder": "todo-notification",
-    "outbox_unpublished": "the relay",
-    "outbox_parked": "the relay",
-    "dead_letters_unpublished": "the relay",
-    "inbox_by_time": "the relay",
-    "dead_letters_by_seq": "todo-mcp dlq",
     "state_by_expiry": "the workers",
 }
 # Statements of the command line that are meant to read all.
@@ -53,6 +48,8 @@ insert into todo.idempotency_keys (user_id, key, task_id)
     select user_id, 'k' || id, id from todo.tasks where id % 5 = 0;
 insert into todo.outbox (id, key, topic, type, data)
     select todo.uuid_v7(), id::text, 'task-events', 'TaskCreatedEvent', '{}' from todo.tasks;
+insert into todo.inbox (consumer, event_id, processed_at)
+    select 'filler', todo.uuid_v7(), now() - make_interval(mins => n) from generate_series(1, 500) n;
 analyze;
 """
 
