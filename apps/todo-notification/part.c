@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "events/outbox_bell.h"
 #include "notification/notification.h"
 #include "shared/state_store.h"
 #include "tools/changes.h"
@@ -26,6 +27,7 @@ struct part {
     const struct worker *w;
     struct state_store *state; /* each NULL before it is opened and once it is closed */
     struct changes *changes;
+    struct outbox_bell *bell;
     struct notification *n;
     worker_stopped_fn stopped;
     void *stopped_ctx;
@@ -49,6 +51,13 @@ static void on_changes_closed(void *ctx)
     stop_next(p);
 }
 
+static void on_bell_closed(void *ctx)
+{
+    struct part *p = ctx;
+    p->bell = NULL;
+    stop_next(p);
+}
+
 static void on_state_closed(void *ctx)
 {
     struct part *p = ctx;
@@ -62,6 +71,8 @@ static void stop_next(struct part *p)
     void *ctx = p->stopped_ctx;
     if (p->n) {
         notification_close(p->n, on_notification_closed, p);
+    } else if (p->bell) {
+        outbox_bell_close(p->bell, on_bell_closed, p);
     } else if (p->changes) {
         changes_close(p->changes, on_changes_closed, p);
     } else if (p->state) {
@@ -85,6 +96,7 @@ static void stop(void *ctx, worker_stopped_fn stopped, void *stopped_ctx)
 static void on_sent(void *ctx, const struct db_reminder_sent *sent, int count)
 {
     struct part *p = ctx;
+    outbox_bell_ring(p->bell);
     for (int i = 0; i < count; i++) {
         const struct change change = {.user_id = sent[i].user_id, .task_id = sent[i].task_id};
         changes_add(p->changes, &change);
@@ -112,12 +124,14 @@ static void run(void *ctx, struct worker_turn *turn)
 
 /* ---- the start ------------------------------------------------------------------------------ */
 
-static int open_state(struct part *p, struct error *err)
+static int open_stores(struct part *p, struct error *err)
 {
     const struct worker *w = p->w;
     int status =
         w->dapr ? state_store_dapr_new(w->loop, w->dapr, w->settings->state_store_name, &p->state)
                 : state_store_db_new(w->loop, w->pool, &p->state);
+    if (!status)
+        status = outbox_bell_new(w->loop, w->pool, &p->bell);
     return status ? error_set(err, status, NULL, "out of memory") : 0;
 }
 
@@ -149,7 +163,7 @@ static int start(const struct worker *w, void **out, struct error *err)
     if (!p)
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
     p->w = w;
-    int status = open_state(p, err);
+    int status = open_stores(p, err);
     if (!status)
         status = changes_open(w->loop, NULL, w->conninfo, w->log, &p->changes, err);
     if (!status)

@@ -146,6 +146,19 @@ class Replicas(unittest.TestCase):
                 if line["msg"] == "reminders were last looked for"]
         self.assertTrue(seen and max(line["seconds_ago"] for line in seen) >= 10800, seen)
 
+    def test_the_relay_of_another_process_is_woken(self):
+        self.start(1)
+        with subprocess.Popen(["psql", "-X", "-d", self.postgres.url, "-c", "listen todo_outbox",
+                               "-c", "select pg_sleep(3)"], text=True,
+                              stdout=subprocess.PIPE) as listener:
+            time.sleep(0.5)
+            self.add_due(1, 0)
+            self.postgres.query("notify todo_changes")
+            wait_for(lambda: self.sent()[0], 30, "the reminder")
+            heard = listener.communicate(timeout=30)[0]
+        self.assertIn('Asynchronous notification "todo_outbox"', heard)
+        self.end()
+
     # ---- changes at the same time ----
 
     def now_and(self, minutes):
