@@ -3,6 +3,7 @@ sets reminders. No broker: what counts here is what is in the outbox.
 
 TODO_MCP names the server; the worker is found beside it."""
 
+import datetime
 import json
 import os
 import random
@@ -14,7 +15,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
 from peers import connect  # noqa: E402
-from stack import Worker  # noqa: E402
+from stack import App, Worker  # noqa: E402
 from todo_server import Client, Postgres, Server, ToolError, wait_for  # noqa: E402
 
 NEVER = str(3600 * 1000)  # so that the poll makes nothing up
@@ -29,7 +30,7 @@ class Replicas(unittest.TestCase):
         cls.addClassCleanup(cls.postgres.close)
 
     def setUp(self):
-        self.server = Server(self.postgres.url, {"TODO_USER": "someone"})
+        self.server = Server(self.postgres.url, {"TODO_USER": "someone", "RELAY": "false"})
         self.addCleanup(self.server.stop)
         self.client = Client(self.server.port)
         self.addCleanup(self.client.close)
@@ -158,6 +159,21 @@ class Replicas(unittest.TestCase):
             heard = listener.communicate(timeout=30)[0]
         self.assertIn('Asynchronous notification "todo_outbox"', heard)
         self.end()
+
+    def test_from_the_time_set_to_the_subscriber_takes_less_than_a_second(self):
+        """All the way: timer, statement, bell, relay, delivery."""
+        app = self.enterContext(App())
+        server = Server(self.postgres.url, {"TODO_USER": "someone", "EVENT_SUBSCRIBERS":
+                        f"task-reminders=http://127.0.0.1:{app.port}/events/reminder-sent"})
+        self.addCleanup(server.stop)
+        self.start(1)
+        self.add_due(20, 4)
+        wait_for(lambda: len(app.deliveries) >= 20, 30, "the deliveries")
+        self.end()
+        late = sorted(d.at - datetime.datetime.fromisoformat(
+            d.json()["data"]["reminder_time"]).timestamp() for d in app.deliveries)
+        print(f"from due to delivered: p50 {late[10] * 1000:.0f} ms, max {late[-1] * 1000:.0f} ms")
+        self.assertLess(late[18], 1)
 
     # ---- changes at the same time ----
 
