@@ -63,6 +63,19 @@ static const struct event_def defs[EVENT_KINDS] = {
                              "A reminder became due.", reminded, COUNT(reminded)},
 };
 
+static const struct event_topic topics[] = {
+    {"task-events", "What becomes of tasks.", 3, 7},
+    {"task-recurrence", "Tasks that were completed: what recurs is made anew.", 1, 7},
+    {"task-reminders", "Reminders that became due: mails are sent.", 3, 1},
+    {EVENT_DLQ_TOPIC, "Events that a consumer could not use, as they came.", 1, 14},
+};
+
+const struct event_topic *event_topics(size_t *count)
+{
+    *count = COUNT(topics);
+    return topics;
+}
+
 const struct event_def *event_def(enum event_kind kind)
 {
     return &defs[kind];
@@ -317,12 +330,19 @@ static void write_members(struct json_writer *w, const struct event_member *memb
     }
 }
 
-void event_write_schema(struct json_writer *w, enum event_kind kind)
+static void write_required(struct json_writer *w, const struct event_def *def)
 {
-    const struct event_def *def = &defs[kind];
-    json_begin_object(w);
-    json_key_string(w, "$schema", "https://json-schema.org/draft/2020-12/schema");
-    json_key_string(w, "$id", event_schema_uri(kind));
+    json_key(w, "required");
+    json_begin_array(w);
+    for (size_t i = 0; i < COUNT(common); i++)
+        json_string(w, common[i].name);
+    for (size_t i = 0; i < def->member_count; i++)
+        json_string(w, def->members[i].name);
+    json_end_array(w);
+}
+
+static void write_schema(struct json_writer *w, const struct event_def *def)
+{
     json_key_string(w, "title", def->type);
     json_key_string(w, "description", def->about);
     json_key_string(w, "type", "object");
@@ -331,12 +351,21 @@ void event_write_schema(struct json_writer *w, enum event_kind kind)
     write_members(w, common, COUNT(common), def);
     write_members(w, def->members, def->member_count, def);
     json_end_object(w);
-    json_key(w, "required");
-    json_begin_array(w);
-    for (size_t i = 0; i < COUNT(common); i++)
-        json_string(w, common[i].name);
-    for (size_t i = 0; i < def->member_count; i++)
-        json_string(w, def->members[i].name);
-    json_end_array(w);
+    write_required(w, def);
+}
+
+void event_write_subschema(struct json_writer *w, enum event_kind kind)
+{
+    json_begin_object(w);
+    write_schema(w, &defs[kind]);
+    json_end_object(w);
+}
+
+void event_write_schema(struct json_writer *w, enum event_kind kind)
+{
+    json_begin_object(w);
+    json_key_string(w, "$schema", "https://json-schema.org/draft/2020-12/schema");
+    json_key_string(w, "$id", event_schema_uri(kind));
+    write_schema(w, &defs[kind]);
     json_end_object(w);
 }

@@ -51,7 +51,16 @@ struct event_def {
     size_t member_count;
 };
 
+struct event_topic {
+    const char *name;
+    const char *about; /* for the documents */
+    int partitions;
+    int retention_days;
+};
+
 const struct event_def *event_def(enum event_kind kind);
+/* The topics, the one of the dead letters last. */
+const struct event_topic *event_topics(size_t *count);
 /* False when there is no such type. */
 bool event_kind_of_type(const char *type, enum event_kind *out);
 /* The members that each event has. */
@@ -61,7 +70,9 @@ const struct event_member *event_common_members(size_t *count);
  * and schema_version the right ones; unknown members are let pass. 0; BASE_EINVAL with the member
  * in err->field; EVENTS_EVERSION when the major version is one that this program does not know. */
 int event_check(enum event_kind kind, const cJSON *data, struct error *err);
-/* The JSON Schema (2020-12) of the event's data. */
+/* The JSON Schema (2020-12) of the event's data, an object. */
 void event_write_schema(struct json_writer *w, enum event_kind kind);
+/* The same without its $schema and $id, as a part of another document. */
+void event_write_subschema(struct json_writer *w, enum event_kind kind);
 /* The address of that schema: the events' dataschema attribute. */
 const char *event_schema_uri(enum event_kind kind);
