@@ -241,7 +241,8 @@ static int write_entry(struct json_writer *w, const struct dapr_event *event, st
     write_metadata(w, event);
     json_key(w, "event");
     int status = write_body(w, event, type, err);
-    json_end_object(w);
+    if (!status)
+        json_end_object(w);
     return status;
 }
 
@@ -258,7 +259,8 @@ static int write_entries(struct dapr_call *call, const struct dapr_event *events
             status = write_entry(&w, &events[i], err);
         call_name(call, events[i].id);
     }
-    json_end_array(&w);
+    if (!status)
+        json_end_array(&w);
     return status;
 }
 

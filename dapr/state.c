@@ -210,8 +210,10 @@ int dapr_state_get_bulk(struct dapr_client *c, const char *store, const struct s
         json_slice(&w, keys[i]);
         call_name(call, keys[i]);
     }
-    json_end_array(&w);
-    json_end_object(&w);
+    if (!status) {
+        json_end_array(&w);
+        json_end_object(&w);
+    }
     return finish(call, status, err);
 }
 
@@ -277,7 +279,8 @@ int dapr_state_save(struct dapr_client *c, const char *store, const struct dapr_
     json_begin_array(&w);
     for (size_t i = 0; i < count && !status; i++)
         status = write_item(&w, &items[i], false, err);
-    json_end_array(&w);
+    if (!status)
+        json_end_array(&w);
     return finish(call, status, err);
 }
 
@@ -302,6 +305,17 @@ int dapr_state_delete(struct dapr_client *c, const char *store, struct slice key
     return call_start(call, err);
 }
 
+static int write_op(struct json_writer *w, const struct dapr_state_op *op, struct error *err)
+{
+    json_begin_object(w);
+    json_key_string(w, "operation", op->is_delete ? "delete" : "upsert");
+    json_key(w, "request");
+    int status = write_item(w, &op->item, op->is_delete, err);
+    if (!status)
+        json_end_object(w);
+    return status;
+}
+
 int dapr_state_transact(struct dapr_client *c, const char *store, const struct dapr_state_op *ops,
                         size_t count, dapr_done_fn fn, void *ctx, struct error *err)
 {
@@ -321,14 +335,11 @@ int dapr_state_transact(struct dapr_client *c, const char *store, const struct d
     json_begin_object(&w);
     json_key(&w, "operations");
     json_begin_array(&w);
-    for (size_t i = 0; i < count && !status; i++) {
-        json_begin_object(&w);
-        json_key_string(&w, "operation", ops[i].is_delete ? "delete" : "upsert");
-        json_key(&w, "request");
-        status = write_item(&w, &ops[i].item, ops[i].is_delete, err);
+    for (size_t i = 0; i < count && !status; i++)
+        status = write_op(&w, &ops[i], err);
+    if (!status) {
+        json_end_array(&w);
         json_end_object(&w);
     }
-    json_end_array(&w);
-    json_end_object(&w);
     return finish(call, status, err);
 }

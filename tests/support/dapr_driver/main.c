@@ -403,26 +403,28 @@ static void on_change(void *ctx, bool is_up)
 
 int main(int argc, char **argv)
 {
-    static struct driver d;
+    struct driver *d = mem_calloc(1, sizeof(*d));
     struct error err = {0};
     struct dapr_client_options options = {
         .port = (uint16_t)(argc > 1 ? strtol(argv[1], NULL, 10) : 0),
         .api_token = argc > 2 ? argv[2] : NULL,
         .timeout_ms = argc > 3 ? (uint32_t)strtol(argv[3], NULL, 10) : 0,
         .on_change = on_change};
-    uv_loop_init(&d.loop);
-    log_init(&d.log, 2, LOG_INFO, LOG_FORMAT_JSON);
-    buf_init(&d.line, LINE_MAX_BYTES);
-    snprintf(d.mode, sizeof(d.mode), "SUCCESS");
-    if (dapr_client_new(&d.loop, &options, &d.log, &d.client, &err)) {
+    uv_loop_init(&d->loop);
+    log_init(&d->log, 2, LOG_INFO, LOG_FORMAT_JSON);
+    buf_init(&d->line, LINE_MAX_BYTES);
+    snprintf(d->mode, sizeof(d->mode), "SUCCESS");
+    if (dapr_client_new(&d->loop, &options, &d->log, &d->client, &err)) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
-    uv_pipe_init(&d.loop, &d.in, 0);
-    d.in.data = &d;
-    uv_pipe_open(&d.in, 0);
-    uv_read_start((uv_stream_t *)&d.in, on_alloc, on_read);
-    uv_run(&d.loop, UV_RUN_DEFAULT);
-    buf_deinit(&d.line);
-    return uv_loop_close(&d.loop) ? 2 : 0;
+    uv_pipe_init(&d->loop, &d->in, 0);
+    d->in.data = d;
+    uv_pipe_open(&d->in, 0);
+    uv_read_start((uv_stream_t *)&d->in, on_alloc, on_read);
+    uv_run(&d->loop, UV_RUN_DEFAULT);
+    buf_deinit(&d->line);
+    int status = uv_loop_close(&d->loop) ? 2 : 0;
+    mem_free(d);
+    return status;
 }
