@@ -21,6 +21,7 @@
 #include "db/outbox.h"
 #include "db/pool.h"
 #include "db/reminder.h"
+#include "db/series.h"
 #include "db/state.h"
 #include "db/task.h"
 #include "db/user.h"
@@ -72,6 +73,8 @@ struct db_call {
         db_state_fn state;
         db_reminder_fire_fn reminder_fire;
         db_reminder_next_fn reminder_next;
+        db_series_fn series;
+        db_series_next_fn series_next;
         db_outbox_claim_fn outbox_claim;
         db_outbox_done_fn outbox_done;
         db_outbox_fetch_fn outbox_fetch;

@@ -15,11 +15,8 @@
 
 #define CREATED_EVENT(category, tag_ids)                                                           \
     EVENT_INSERT                                                                                   \
-    "select e.event_id, e.id::text, 'task-events', 'TaskCreatedEvent', $8::text, e.now,"           \
-    " jsonb_build_object(" EVENT_HEAD("task.created") ", 'title', e.title,"                        \
-    " 'description', e.description, 'priority', " PRIORITY_NAME("e.priority")                      \
-    ", 'due_date', todo.rfc3339(e.due_date), 'recurrence_rule', e.recurrence_rule,"                \
-    " 'category_id', " category ", 'tag_ids', " tag_ids ")"                                        \
+    "select e.event_id, e.id::text, 'task-events', 'TaskCreatedEvent', $8::text, e.now, "          \
+    EVENT_CREATED(category, tag_ids)                                                               \
     " from (select t.*, t.created_at as now, todo.uuid_v7() as event_id from t) e"
 
 const struct db_stmt task_add_stmt = {

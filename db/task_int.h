@@ -73,6 +73,13 @@ enum { WRITE_OUTCOME, WRITE_CHANGED, WRITE_REPLAYED, WRITE_FIELDS, WRITE_TASK };
                                                        " 'recurrence_rule', e.recurrence_rule, "   \
                                                        "'due_date', todo.rfc3339(e.due_date),"     \
                                                        " 'timezone', e.timezone)"
+#define EVENT_CREATED(category, tag_ids)                                                           \
+    "jsonb_build_object(" EVENT_HEAD(                                                              \
+        "task.created") ", 'title', e.title,"                                                      \
+                        " 'description', e.description, 'priority', " PRIORITY_NAME(               \
+                            "e.priority") ", 'due_date', todo.rfc3339(e.due_date), "               \
+                                          "'recurrence_rule', e.recurrence_rule,"                  \
+                                          " 'category_id', " category ", 'tag_ids', " tag_ids ")"
 #define PRIORITY_NAME(priority) "(array['low', 'medium', 'high', 'urgent'])[" priority " + 1]"
 
 /* ---- decoding ---- */

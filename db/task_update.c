@@ -50,13 +50,17 @@ _Static_assert(DB_NOT_FOUND == 1 && DB_CATEGORY_NOT_FOUND == 2 && DB_TAG_NOT_FOU
     " case when w.completed and not w.was_completed then w.now"                                    \
     " when w.completed then o.completed_at end as completed_at,"                                   \
     " o.updated_at from want w, old o)"
+/* Another rule starts anew at the due date; in another time zone the clock shows another time. */
+#define SERIES_KEPT                                                                                \
+    "series_from = case when (n.bits & 64) <> 0 then t.occurrence else t.series_from end,"         \
+    " series_at = case when (n.bits & (64 | 128)) = 0 then t.series_at end"
 #define UPDATE_TASK                                                                                \
     "u as (update todo.tasks t set title = n.title, description = n.description,"                  \
     " completed = n.completed, completed_at = n.completed_at, priority = n.priority,"              \
     " category_id = n.category_id, due_date = n.due_date, recurrence_rule = n.recurrence_rule,"    \
     " timezone = n.timezone, version = t.version + 1, updated_at = n.now,"                         \
     " reminded_for = case when (n.bits & 32) = 0 or t.reminded_for = 'infinity'"                   \
-    " then t.reminded_for end from n"                                                              \
+    " then t.reminded_for end, " SERIES_KEPT " from n"                                                              \
     " where t.user_id = $1 and t.id = $2 and n.outcome = 0 and n.bits <> 0)"
 /* A relative reminder follows the due date, and is to be sent again. What is over when the task is
  * moved or reopened is not sent for that: a relative one with the due date, another with its time. */

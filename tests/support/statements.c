@@ -13,6 +13,7 @@
 #include "db/outbox_int.h"
 #include "db/pool_int.h"
 #include "db/reminder_int.h"
+#include "db/series_int.h"
 #include "db/task_int.h"
 #include "db/user_int.h"
 
@@ -52,6 +53,8 @@ int main(int argc, char **argv)
         &inbox_look_stmt,
         &reminder_fire_stmt,
         &reminder_next_stmt,
+        &series_get_stmt,
+        &series_continue_stmt,
     };
     const char *wanted = argc > 1 ? argv[1] : NULL;
     if (wanted && strcmp(wanted, "-o") == 0)
