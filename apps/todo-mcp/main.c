@@ -6,8 +6,10 @@
 #include "app.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "dlq.h"
 #include "keys.h"
 #include "migrate.h"
+#include "outbox.h"
 #include "relay_alone.h"
 #include "settings.h"
 
@@ -33,6 +35,10 @@ int main(int argc, char **argv)
         return migrate_main(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "relay") == 0)
         return relay_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "outbox") == 0)
+        return outbox_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "dlq") == 0)
+        return dlq_main(argc - 1, argv + 1);
     enum shared_action action = shared_action_of(argc, argv);
     if (action == SHARED_HELP)
         return print_help();
