@@ -49,6 +49,13 @@ const struct config_setting shared_rows[SHARED_ROWS] = {
                           "speak TLS with Kafka, whose certificate is verified"},
     [SHARED_KAFKA_CA_FILE] = {"KAFKA_CA_FILE", CONFIG_STRING, NULL, NULL, 0, 0, "",
                               "PEM file of the authorities to trust; default: the system's"},
+    [SHARED_OTLP_ENDPOINT] =
+        {"OTEL_EXPORTER_OTLP_ENDPOINT", CONFIG_STRING, NULL, NULL, 0, 0, "",
+         "collector of traces, such as http://127.0.0.1:4318 (OTLP over HTTP, JSON); without it "
+         "nothing is traced"},
+    [SHARED_TRACE_SAMPLE_PERCENT] =
+        {"TRACE_SAMPLE_PERCENT", CONFIG_INT, "100", NULL, 0, 100, "",
+         "how many of the traces that begin here are kept; those of a caller follow its choice"},
     [SHARED_DRAIN_MS] = {"DRAIN_MS", CONFIG_INT, "10000", NULL, 0, 600000, "ms",
                          "how long what is in flight may take to end after SIGTERM or SIGINT"},
     [SHARED_LOG_LEVEL] = {"LOG_LEVEL", CONFIG_ENUM, "info", "debug|info|warn|error|off", 0, 0, "",
@@ -142,6 +149,8 @@ int shared_settings_fill(struct shared_settings *s, const struct config_value *v
         .database_url = v[SHARED_DATABASE_URL].text,
         .pool_size = (uint32_t)v[SHARED_POOL_SIZE].num,
         .statement_ms = (uint32_t)v[SHARED_STATEMENT_TIMEOUT_MS].num,
+        .otlp_endpoint = v[SHARED_OTLP_ENDPOINT].text,
+        .trace_percent = (uint32_t)v[SHARED_TRACE_SAMPLE_PERCENT].num,
         .drain_ms = (uint32_t)v[SHARED_DRAIN_MS].num,
         .log_level = (enum log_level)v[SHARED_LOG_LEVEL].num,
         .log_format = (enum log_format)v[SHARED_LOG_FORMAT].num,

@@ -29,6 +29,8 @@ enum shared_row {
     SHARED_KAFKA_SASL_PASSWORD,
     SHARED_KAFKA_TLS,
     SHARED_KAFKA_CA_FILE,
+    SHARED_OTLP_ENDPOINT,
+    SHARED_TRACE_SAMPLE_PERCENT,
     SHARED_DRAIN_MS,
     SHARED_LOG_LEVEL,
     SHARED_LOG_FORMAT,
@@ -52,6 +54,8 @@ struct shared_settings {
     const char *pubsub_name;
     const char *state_store_name;
     struct kafka_config kafka; /* brokers NULL: no Kafka */
+    const char *otlp_endpoint; /* NULL: no traces */
+    uint32_t trace_percent;
     uint32_t drain_ms;
     enum log_level log_level;
     enum log_format log_format;

@@ -8,11 +8,13 @@
 #include "base/error.h"
 #include "base/http_server.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "db/embedded.h"
 #include "db/pool.h"
 #include "db/user.h"
 #include "routes.h"
 #include "shared/database.h"
+#include "shared/tracing.h"
 #include "tools/changes.h"
 #include "tools/prompts.h"
 #include "tools/resources.h"
@@ -20,6 +22,7 @@
 
 #define STDIO_LINE_BYTES (1u << 20)
 #define STDIO_IN_FLIGHT  64
+#define TRACES_CLOSE_MS  1000 /* for the spans that are left */
 
 /* ---- the end ---- */
 
@@ -29,11 +32,19 @@ static void on_changes_closed(void *ctx)
     app->changes = NULL;
 }
 
+static void on_tracer_closed(void *ctx)
+{
+    struct app *app = ctx;
+    app->tracer = NULL;
+}
+
 /* No commit can come any more. */
 static void on_pool_closed(void *ctx)
 {
     struct app *app = ctx;
     app->pool = NULL;
+    if (app->tracer)
+        tracer_close(app->tracer, TRACES_CLOSE_MS, on_tracer_closed, app);
     if (app->changes)
         changes_close(app->changes, on_changes_closed, app);
 }
@@ -60,6 +71,7 @@ static void close_signals(struct app *app)
 static void on_outgoing_closed(void *ctx)
 {
     struct app *app = ctx;
+    app->observe.pool = NULL;
     if (app->embedded)
         mender_stop(&app->mender);
     db_pool_close(app->pool, app->settings->shared.drain_ms, on_pool_closed, app);
@@ -71,6 +83,7 @@ static void transport_ended(struct app *app)
     if (--app->open_transports > 0)
         return;
     close_signals(app);
+    app->observe.relay = NULL;
     outgoing_close(&app->outgoing, app->settings->shared.drain_ms, on_outgoing_closed, app);
 }
 
@@ -181,6 +194,9 @@ static int start_server(struct app *app, struct error *err)
         .calls_max = 4096,
         .is_tool_visible = tool_view_shows,
         .ctx = (void *)(uintptr_t)&app->settings->view,
+        .on_call = observe_call,
+        .on_call_ctx = &app->observe,
+        .tracer = app->tracer,
     };
     if (mcp_server_new(&info, &app->log, &app->server))
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
@@ -190,7 +206,8 @@ static int start_server(struct app *app, struct error *err)
                                 .on_commit = on_commit,
                                 .on_commit_ctx = app,
                                 .on_change = on_change,
-                                .on_change_ctx = app};
+                                .on_change_ctx = app,
+                                .tracer = app->tracer};
     int status = tools_register(&app->tools, app->server, err);
     if (!status)
         status = resources_register(&app->tools, app->server, err);
@@ -258,6 +275,8 @@ static int start_http(struct app *app, struct error *err)
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
     app->open_transports++;
     int status = http_server_listen(app->http, s->http_host, s->http_port, err);
+    if (!status)
+        status = observe_http(&app->observe, app->http, err);
     if (!status && has_auth) {
         app->open_transports++;
         app->has_auth = true;
@@ -270,9 +289,35 @@ static int start_http(struct app *app, struct error *err)
     return status;
 }
 
+static int start_observing(struct app *app, struct error *err)
+{
+    int status = observe_open(&app->observe, err);
+    if (!status)
+        status = tracing_open(&app->settings->shared, &app->loop, "backend", &app->log,
+                              &app->tracer, err);
+    return status;
+}
+
+static int start_outgoing(struct app *app, struct error *err)
+{
+    const struct shared_settings *s = &app->settings->shared;
+    const struct outgoing_parts parts = {.loop = &app->loop,
+                                         .settings = app->settings,
+                                         .pool = app->pool,
+                                         .conninfo = database_conninfo(s, app->embedded),
+                                         .observe = &app->observe,
+                                         .log = &app->log};
+    int status = outgoing_open(&app->outgoing, &parts, err);
+    app->observe.pool = app->pool;
+    app->observe.relay = app->outgoing.relay;
+    return status;
+}
+
 static int app_start(struct app *app, struct error *err)
 {
     int status = start_signals(app);
+    if (!status)
+        status = start_observing(app, err);
     if (!status)
         status = database_open(&app->settings->shared, &app->loop, &app->log, &app->embedded,
                                &app->pool, err);
@@ -281,9 +326,7 @@ static int app_start(struct app *app, struct error *err)
     if (!status)
         status = find_user(app, err);
     if (!status)
-        status =
-            outgoing_open(&app->outgoing, &app->loop, app->settings, app->pool,
-                          database_conninfo(&app->settings->shared, app->embedded), &app->log, err);
+        status = start_outgoing(app, err);
     if (!status)
         status = start_server(app, err);
     if (!status)
@@ -296,14 +339,18 @@ static void app_abandon(struct app *app)
 {
     app->open_transports++; /* so that there is one to end, whatever has started */
     app_stop(app);
-    if (app->pool)
+    if (app->pool) {
         transport_ended(app);
-    else
-        close_signals(app);
+        return;
+    }
+    close_signals(app);
+    if (app->tracer)
+        tracer_close(app->tracer, 0, on_tracer_closed, app);
 }
 
 static void app_free(struct app *app)
 {
+    observe_close(&app->observe);
     auth_deinit(&app->auth);
     tools_deinit(&app->tools);
     if (app->server)

@@ -12,6 +12,7 @@
 #include "mcp/http.h"
 #include "mcp/server.h"
 #include "mcp/stdio.h"
+#include "observe.h"
 #include "outgoing.h"
 #include "settings.h"
 #include "shared/mender.h"
@@ -21,6 +22,7 @@ struct changes;
 struct db_embedded;
 struct db_pool;
 struct error;
+struct tracer;
 
 struct app {
     const struct settings *settings; /* borrowed */
@@ -33,6 +35,8 @@ struct app {
     struct tools tools;
     struct changes *changes;
     struct outgoing outgoing;
+    struct observe observe;
+    struct tracer *tracer;        /* NULL: nothing is traced */
     struct mcp_identity identity; /* of every caller while there is no authentication */
     struct auth auth;
     bool has_auth; /* auth is open */

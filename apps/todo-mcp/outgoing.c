@@ -10,6 +10,7 @@
 #include "events/transport_dapr.h"
 #include "events/transport_direct.h"
 #include "events/transport_kafka.h"
+#include "observe.h"
 #include "settings.h"
 
 #define HOUR_S 3600
@@ -58,24 +59,29 @@ static int open_transport(struct outgoing *o, uv_loop_t *loop, const struct sett
     return open_direct(o, loop, s, err);
 }
 
-int outgoing_open(struct outgoing *o, uv_loop_t *loop, const struct settings *s,
-                  struct db_pool *pool, const char *conninfo, const struct log *log,
-                  struct error *err)
+static int open_relay(struct outgoing *o, const struct outgoing_parts *parts, struct error *err)
 {
-    *o = (struct outgoing){.log = log};
-    if (!s->has_relay) {
-        int status = outbox_bell_new(loop, pool, &o->bell);
-        return status ? error_set(err, status, NULL, "out of memory") : 0;
-    }
+    const struct settings *s = parts->settings;
     struct relay_options options = relay_options_default;
-    options.conninfo = conninfo;
+    options.conninfo = parts->conninfo;
     options.broker_id = s->broker_id;
     options.attempts_max = s->attempts_max;
     options.outbox_retention_s = s->outbox_hours * HOUR_S;
     options.inbox_retention_s = s->inbox_days * DAY_S;
     options.replay_s = s->replay_hours * HOUR_S;
-    int status = open_transport(o, loop, s, err);
-    return status ? status : relay_new(loop, &options, o->transport, log, &o->relay, err);
+    options.on_acked = parts->observe ? observe_acked : NULL;
+    options.ctx = parts->observe;
+    int status = open_transport(o, parts->loop, s, err);
+    return status ? status : relay_new(parts->loop, &options, o->transport, o->log, &o->relay, err);
+}
+
+int outgoing_open(struct outgoing *o, const struct outgoing_parts *parts, struct error *err)
+{
+    *o = (struct outgoing){.log = parts->log};
+    if (parts->settings->has_relay)
+        return open_relay(o, parts, err);
+    int status = outbox_bell_new(parts->loop, parts->pool, &o->bell);
+    return status ? error_set(err, status, NULL, "out of memory") : 0;
 }
 
 void outgoing_wake(struct outgoing *o)

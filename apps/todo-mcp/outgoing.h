@@ -12,6 +12,7 @@ struct dapr_client;
 struct db_pool;
 struct error;
 struct log;
+struct observe;
 struct outbox_bell;
 struct relay;
 struct settings;
@@ -29,12 +30,19 @@ struct outgoing {
     void *closed_ctx;
 };
 
-/* 0, or the reason in `err`; what is open then is closed by outgoing_close all the same. `conninfo`
- * is borrowed for the call. */
-__attribute__((warn_unused_result)) int outgoing_open(struct outgoing *o, uv_loop_t *loop,
-                                                      const struct settings *s,
-                                                      struct db_pool *pool, const char *conninfo,
-                                                      const struct log *log, struct error *err);
+/* What it works with. */
+struct outgoing_parts {
+    uv_loop_t *loop;
+    const struct settings *settings;
+    struct db_pool *pool;
+    const char *conninfo;    /* borrowed for the call */
+    struct observe *observe; /* is told what went out; NULL: nobody */
+    const struct log *log;
+};
+
+/* 0, or the reason in `err`; what is open then is closed by outgoing_close all the same. */
+__attribute__((warn_unused_result)) int
+outgoing_open(struct outgoing *o, const struct outgoing_parts *parts, struct error *err);
 /* A commit wrote outbox rows. */
 void outgoing_wake(struct outgoing *o);
 /* What is under way is settled, at most for `drain_ms`; then another process's relay may lead.

@@ -88,9 +88,13 @@ static int start(struct alone *a, struct error *err)
     status = database_open(s, &a->loop, &a->log, &a->embedded, &a->pool, err);
     if (!status && a->embedded)
         mender_start(&a->mender, &a->loop, a->embedded, a->pool, &a->log);
+    const struct outgoing_parts parts = {.loop = &a->loop,
+                                         .settings = a->settings,
+                                         .pool = a->pool,
+                                         .conninfo = database_conninfo(s, a->embedded),
+                                         .log = &a->log};
     if (!status)
-        status = outgoing_open(&a->outgoing, &a->loop, a->settings, a->pool,
-                               database_conninfo(s, a->embedded), &a->log, err);
+        status = outgoing_open(&a->outgoing, &parts, err);
     if (!status)
         log_info(&a->log, "relaying");
     return status;

@@ -5,7 +5,10 @@
 #include "app.h"
 #include "base/buf.h"
 #include "base/http_server.h"
+#include "base/metrics.h"
 #include "db/pool.h"
+
+#define METRICS_BYTES_MAX (4u << 20)
 
 static void answer(struct http_request *req, int status, struct slice json)
 {
@@ -24,6 +27,22 @@ static void answer_ready(struct app *app, struct http_request *req)
         answer(req, 503,
                app->is_stopping ? SLICE_LIT("{\"status\":\"stopping\"}\n")
                                 : SLICE_LIT("{\"status\":\"no database\"}\n"));
+}
+
+static void answer_metrics(struct app *app, struct http_request *req)
+{
+    static const struct http_header headers[] = {
+        {{"Content-Type", 12}, {METRICS_MIME, sizeof(METRICS_MIME) - 1}},
+        {{"Cache-Control", 13}, {"no-store", 8}},
+    };
+    struct buf b;
+    buf_init(&b, METRICS_BYTES_MAX);
+    observe_write(&app->observe, &b);
+    if (buf_status(&b))
+        answer(req, 503, SLICE_LIT("{\"error\":\"out of memory\"}\n"));
+    else
+        http_respond(req, 200, headers, 2, buf_slice(&b));
+    buf_deinit(&b);
 }
 
 static void answer_metadata(struct app *app, struct http_request *req)
@@ -65,6 +84,8 @@ void routes_handle(void *ctx, struct http_request *req)
         answer(req, 200, SLICE_LIT("{\"status\":\"ok\"}\n"));
     else if (slice_is_equal(path, SLICE_LIT("/readyz")))
         answer_ready(app, req);
+    else if (slice_is_equal(path, SLICE_LIT("/metrics")))
+        answer_metrics(app, req);
     else
         answer(req, 404, SLICE_LIT("{\"error\":\"the MCP endpoint is " ROUTES_MCP "\"}\n"));
 }

@@ -3,7 +3,8 @@
  *   /mcp      the endpoint
  *   /.well-known/oauth-protected-resource, also with a path: who gives tokens for it (RFC 9728)
  *   /healthz  200: the process serves
- *   /readyz   200 while the database answers, else 503 */
+ *   /readyz   200 while the database answers, else 503
+ *   /metrics  Prometheus's text */
 struct http_request;
 
 #define ROUTES_MCP "/mcp"

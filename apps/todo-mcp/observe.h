@@ -1,0 +1,41 @@
+#pragma once
+/* apps/todo-mcp/observe: what the server counts, for GET /metrics: calls by tool, HTTP requests,
+ * connections to the database, the outbox and what leaves it, the process.
+ *
+ * Use:     observe_open -> the parts tell it what happens -> observe_close.
+ * Owns:    the registry. Borrows the parts that it reads, each from the time it is given until it
+ * is taken away (NULL). Thread:  loop thread only. */
+#include <stdint.h>
+
+#include "base/http_metrics.h"
+#include "base/slice.h"
+
+struct buf;
+struct db_pool;
+struct error;
+struct mcp_call_report;
+struct metric;
+struct metrics;
+struct relay;
+
+struct observe {
+    struct metrics *metrics;
+    struct http_metrics http;
+    struct metric *calls, *call_seconds;
+    struct metric *published, *publish_seconds, *latency;
+    const struct db_pool *pool;
+    const struct relay *relay; /* NULL: this process publishes nothing */
+};
+
+/* 0, BASE_ENOMEM. */
+__attribute__((warn_unused_result)) int observe_open(struct observe *o, struct error *err);
+__attribute__((warn_unused_result)) int observe_http(struct observe *o, struct http_server *server,
+                                                     struct error *err);
+void observe_close(struct observe *o);
+
+/* mcp_server_info.on_call; ctx is the struct observe. */
+void observe_call(void *ctx, const struct mcp_call_report *report);
+/* relay_options.on_acked. */
+void observe_acked(void *ctx, struct slice topic, int64_t latency_us, int64_t publish_us);
+
+void observe_write(const struct observe *o, struct buf *out);
