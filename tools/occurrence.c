@@ -244,17 +244,18 @@ enum occurrence_outcome occurrence_next(const struct recurrence_rule *rule, cons
 {
     bool is_as_given = from->has_wall && zone_from_wall(zone, from->wall_us) == from->due_us;
     int64_t start = is_as_given ? from->wall_us : zone_to_wall(zone, from->due_us);
-    int64_t bound = from->has_wall && from->wall_us > start ? from->wall_us : start;
     int64_t start_day = floor_div(start, DAY_US);
+    int64_t own_day = from->has_wall ? floor_div(from->wall_us, DAY_US) : start_day;
+    int64_t last_day = own_day > start_day ? own_day : start_day; /* a day has one at most */
     struct occurrence o = {.has_wall = true, .number = from->number};
     enum occurrence_outcome outcome;
     struct walk walk;
     int64_t day;
     walk_init(&walk, rule, start_day);
     while ((outcome = walk_next(&walk, &day)) == OCCURRENCE_FOUND) {
-        o.wall_us = start + (day - start_day) * DAY_US;
-        if (o.wall_us <= bound)
+        if (day <= last_day)
             continue;
+        o.wall_us = start + (day - start_day) * DAY_US;
         o.number++;
         o.due_us = zone_from_wall(zone, o.wall_us);
         if (is_over(rule, &o))

@@ -119,7 +119,6 @@ void run_stop(struct run *r)
         r->open_sources++;
         http_server_close(r->http.server, r->settings.drain_ms, on_server_closed, r);
     }
-    r->open_sources += run_kafka_close(r);
     if (r->consumer) {
         r->open_sources++;
         consumer_close(r->consumer, on_consumer_closed, r);
@@ -156,7 +155,7 @@ static int open_consumer(struct run *r, struct error *err)
     int status = consumer_new(&r->loop, &options, r->pool, &r->log, &r->consumer, err);
     if (!status && r->http.source)
         source_http_attach(r->http.source, r->consumer);
-    return status ? status : run_kafka_open(r, err);
+    return status;
 }
 
 static void become_ready(struct run *r)

@@ -56,6 +56,8 @@ static void an_occurrence_that_was_moved_to_an_earlier_day_does_not_come_again(v
     (void)state;
     check("FREQ=WEEKLY;BYDAY=MO", "2026-06-05T07:00:00Z", "2026-06-08T09:00:00Z", 2,
           "2026-06-15T07:00:00Z");
+    check("FREQ=WEEKLY;BYDAY=MO", "2026-06-05T16:00:00Z", "2026-06-08T09:00:00Z", 2,
+          "2026-06-15T16:00:00Z");
     check("daily", "2026-06-05T07:00:00Z", "2026-06-08T09:00:00Z", 2, "2026-06-09T07:00:00Z");
 }
 
