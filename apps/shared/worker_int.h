@@ -20,6 +20,7 @@
 struct db_embedded;
 struct http_request;
 struct http_server;
+struct source_kafka;
 
 enum run_state { RUN_STARTING, RUN_READY, RUN_STOPPING };
 
@@ -51,6 +52,12 @@ struct run_http {
     size_t route_count;
 };
 
+struct run_kafka {
+    struct source_kafka *source;
+    const char *topics[EVENT_KINDS];
+    size_t topic_count;
+};
+
 struct run {
     struct worker worker; /* what the part sees */
     struct shared_settings settings;
@@ -63,6 +70,7 @@ struct run {
     uv_signal_t signals[2];
     uv_timer_t guard; /* ends a drain that does not end */
     struct run_http http;
+    struct run_kafka kafka;
     struct consumer_route routes[EVENT_KINDS];
     struct consumer *consumer; /* NULL before READY and at the end */
     struct run_job job;
@@ -89,6 +97,11 @@ void run_source_ended(struct run *r);
 /* worker_http.c */
 __attribute__((warn_unused_result)) int run_http_open(struct run *r, struct error *err);
 void run_http_handle(void *ctx, struct http_request *req);
+
+/* worker_kafka.c */
+__attribute__((warn_unused_result)) int run_kafka_open(struct run *r, struct error *err);
+/* True when there is a source, which ends with run_source_ended. */
+bool run_kafka_close(struct run *r);
 
 /* worker_job.c */
 void run_job_open(struct run *r);

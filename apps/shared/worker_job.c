@@ -1,7 +1,8 @@
-/* The job: a timer, or the sidecar's, which is told of it at the start and each time that it comes
- * back: its scheduler keeps jobs, but may have been made anew. The job is put in place of the one
- * that is there, so that all replicas and all versions agree on the last one's schedule; a run that
- * could not be delivered is dropped, since the next one makes up for it. */
+/* The job: a timer, or the sidecar's, which is told of it at the start, each time that it comes
+ * back, and when no run has come for long: its scheduler keeps jobs, but may have been made anew.
+ * The job is put in place of the one that is there, so that all replicas and all versions agree on
+ * the last one's schedule; a run that could not be delivered is dropped, since the next one makes
+ * up for it. */
 #include <stdio.h>
 
 #include "dapr/jobs.h"
@@ -9,6 +10,8 @@
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 10000
+#define MISSED_RUNS    20 /* each run comes to one of the replicas, by chance */
+#define MISSED_MIN_MS  30000
 
 static void on_timer(uv_timer_t *timer);
 
@@ -35,12 +38,22 @@ void worker_turn_end(struct worker_turn *turn, bool is_done)
         run_source_ended(r);
 }
 
+/* When the job is registered again, unless a run comes. */
+static void watch(struct run *r)
+{
+    uint64_t missed_ms = (uint64_t)r->worker.spec->job->every_ms(&r->worker) * MISSED_RUNS;
+    if (r->job.is_open && r->job.is_registered)
+        uv_timer_start(&r->job.timer, on_timer,
+                       missed_ms > MISSED_MIN_MS ? missed_ms : MISSED_MIN_MS, 0);
+}
+
 /* What comes beside a run that is under way would do the same again. */
 void run_job_on_dapr(void *ctx, struct slice name, struct slice data, struct dapr_turn *turn)
 {
     struct run *r = ctx;
     (void)name;
     (void)data;
+    watch(r);
     if (r->state != RUN_READY)
         dapr_turn_end(turn, DAPR_RETRY);
     else if (r->job.is_running)
@@ -72,6 +85,7 @@ static void on_registered(void *ctx, int status, const struct error *err)
         return;
     }
     r->job.backoff_ms = BACKOFF_MIN_MS;
+    watch(r);
     log_info(&r->log, "job registered", log_str("job", r->worker.spec->job->name));
 }
 

@@ -119,6 +119,7 @@ void run_stop(struct run *r)
         r->open_sources++;
         http_server_close(r->http.server, r->settings.drain_ms, on_server_closed, r);
     }
+    r->open_sources += run_kafka_close(r);
     if (r->consumer) {
         r->open_sources++;
         consumer_close(r->consumer, on_consumer_closed, r);
@@ -155,7 +156,7 @@ static int open_consumer(struct run *r, struct error *err)
     int status = consumer_new(&r->loop, &options, r->pool, &r->log, &r->consumer, err);
     if (!status && r->http.source)
         source_http_attach(r->http.source, r->consumer);
-    return status;
+    return status ? status : run_kafka_open(r, err);
 }
 
 static void become_ready(struct run *r)

@@ -6,6 +6,7 @@ TODO_MCP names the server; the worker is found beside it."""
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -13,7 +14,7 @@ import unittest
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from stack import Daprd, Scheduler, Worker, state_postgres  # noqa: E402
+from stack import Daprd, Scheduler, Worker, http_status, state_postgres  # noqa: E402
 from todo_server import Postgres, Server, wait_for  # noqa: E402
 
 APP_ID = "notification-service"
@@ -114,6 +115,16 @@ class Notification(unittest.TestCase):
         self.add_due_silently(10)
         wait_for(lambda: self.sent()[0] >= 20, 10, "what was due, after it came back")
         self.assertEqual(self.sent(), (20, 20))
+        self.end()
+
+    def test_a_scheduler_that_was_made_anew_is_told_of_the_job_again(self):
+        self.wait_for_runs(2, 30)
+        self.scheduler.kill()
+        shutil.rmtree(os.path.join(self.scheduler.folder, "etcd"))
+        self.scheduler.start()
+        url = f"{self.sidecars[0].url}/v1.0/jobs/{JOB}"
+        wait_for(lambda: http_status(url) == 200, 90, "the job")
+        self.wait_for_runs(6, 20)  # their own timers alone would take longer
         self.end()
 
     def test_a_replica_and_a_sidecar_that_are_killed_are_made_up_for(self):
