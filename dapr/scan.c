@@ -54,9 +54,9 @@ static struct slice take_value(struct scan *s)
 
 static bool begin(struct scan *s, struct slice text, char bracket)
 {
-    *s = (struct scan){text.ptr, text.ptr + text.len};
     if (text.len == 0)
-        return false;
+        return false; /* ptr may be NULL */
+    *s = (struct scan){text.ptr, text.ptr + text.len};
     skip_space(s);
     if (s->at == s->end || *s->at != bracket)
         return false;

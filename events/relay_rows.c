@@ -431,7 +431,7 @@ void rows_refused(struct relay *r, struct relay_event *e, const char *reason)
     log_warn(r->log, "event refused", log_str("topic", e->lane->topic), log_int("seq", e->seq),
              log_int("attempts", e->attempts), log_str("reason", reason));
     if (count_refusal(r, e, slice_from_cstr(reason)))
-        lane_hold(e, HOLD_MIN_MS << (e->attempts < 5 ? e->attempts : 5));
+        lane_hold(e, (uint32_t)HOLD_MIN_MS << (e->attempts < 5 ? e->attempts : 5));
     else
         r->counting++;
 }
