@@ -86,6 +86,7 @@ static void arm(struct consumer *c)
 static void answer(struct consumer_turn *t, enum consumer_outcome outcome)
 {
     consumer_metrics_end(&t->consumer->metrics, t, outcome);
+    turn_trace_end(t, outcome);
     t->answer = outcome == CONSUMER_OUTCOME_UNAVAILABLE ? CONSUMER_RETRY : CONSUMER_ACK;
     set_state(t, TURN_ANSWERED);
     wake(t->consumer);
@@ -94,8 +95,9 @@ static void answer(struct consumer_turn *t, enum consumer_outcome outcome)
 static void log_turn(const struct consumer_turn *t, enum log_level level, const char *message)
 {
     LOG_AT(t->consumer->log, level, message, log_str("event_id", t->envelope.id),
-           log_str("type", t->envelope.type), log_int("attempt", t->attempts),
-           log_int("code", t->why.code), log_str("reason", t->why.text));
+           log_str("type", t->envelope.type), log_str("traceparent", t->envelope.traceparent),
+           log_int("attempt", t->attempts), log_int("code", t->why.code),
+           log_str("reason", t->why.text));
 }
 
 static void on_buried(struct consumer_turn *t, int status, const struct error *err)
@@ -218,6 +220,7 @@ static void begin(struct consumer_turn *t)
     }
     t->route = find_route(c, t->event.kind);
     if (t->route) {
+        turn_trace_start(t);
         run(t);
         return;
     }

@@ -35,11 +35,13 @@ struct db_pool;
 struct error;
 struct log;
 struct metrics;
+struct tracer;
 
 /* What a handler works on; borrowed until consumer_turn_end. */
 struct consumer_event {
     enum event_kind kind;
-    const struct cloudevent *envelope;
+    const struct cloudevent
+        *envelope;     /* its traceparent is of the consumer's span, if it has one */
     const cJSON *data; /* checked: event_check */
     struct slice id;   /* a UUID: data.event_id too */
     int64_t user_id, task_id;
@@ -77,6 +79,7 @@ struct consumer_options {
     size_t route_count;
     uint32_t in_flight_max;  /* 0: 256 */
     struct metrics *metrics; /* borrowed; NULL: nothing is counted */
+    struct tracer *tracer;   /* borrowed; NULL: no spans */
 };
 
 enum consumer_answer { CONSUMER_ACK, CONSUMER_RETRY };

@@ -7,6 +7,7 @@
  *
  * A turn is on the list of its state. */
 #include "base/error.h"
+#include "base/trace.h"
 #include "events/consumer.h"
 #include "events/consumer_metrics_int.h"
 
@@ -26,11 +27,13 @@ struct consumer_turn {
     const struct consumer_route *route;
     struct cloudevent envelope;
     struct consumer_event event;
-    struct error why;   /* of the last failure */
-    uint32_t attempts;  /* of the handler */
-    uint64_t due_ms;    /* WAITING */
-    int64_t since_us;   /* it came */
-    bool is_structured; /* else attributes came beside the body */
+    struct error why;  /* of the last failure */
+    uint32_t attempts; /* of the handler */
+    uint64_t due_ms;   /* WAITING */
+    int64_t since_us;  /* it came */
+    struct trace_span span;
+    char traceparent[TRACE_PARENT_SIZE]; /* of the span: what the handler passes on */
+    bool is_structured;                  /* else attributes came beside the body */
     enum consumer_answer answer;
     consumer_answer_fn fn;
     void *ctx;
@@ -57,6 +60,10 @@ struct consumer {
     consumer_closed_fn closed;
     void *closed_ctx;
 };
+
+/* consumer_trace.c: a span from the handler's first run to the answer, below the publisher's. */
+void turn_trace_start(struct consumer_turn *turn);
+void turn_trace_end(const struct consumer_turn *turn, enum consumer_outcome outcome);
 
 /* A copy of the delivery, QUEUED on no list yet; NULL: memory is out. */
 struct consumer_turn *turn_new(const struct consumer_delivery *delivery);

@@ -40,7 +40,7 @@ static const char *type_of(const struct consumer_turn *t)
     return type && event_kind_of_type(type, &kind) ? type : "unknown";
 }
 
-static const char *outcome_name(enum consumer_outcome outcome)
+const char *consumer_outcome_name(enum consumer_outcome outcome)
 {
     switch (outcome) {
     case CONSUMER_OUTCOME_DONE:
@@ -60,7 +60,7 @@ static const char *outcome_name(enum consumer_outcome outcome)
 void consumer_metrics_end(const struct consumer_metrics *c, const struct consumer_turn *t,
                           enum consumer_outcome outcome)
 {
-    const char *values[] = {type_of(t), outcome_name(outcome)};
+    const char *values[] = {type_of(t), consumer_outcome_name(outcome)};
     metric_count(metric_with(c->consumed, values), 1);
     metric_observe(metric_with(c->seconds, values),
                    (double)(clock_monotonic_us() - t->since_us) / 1e6);

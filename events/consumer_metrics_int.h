@@ -12,6 +12,8 @@ enum consumer_outcome {
     CONSUMER_OUTCOME_UNAVAILABLE,
 };
 
+const char *consumer_outcome_name(enum consumer_outcome outcome);
+
 struct consumer_metrics {
     struct metric *consumed; /* type, outcome */
     struct metric *retries;  /* type */

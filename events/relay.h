@@ -21,6 +21,7 @@
 struct error;
 struct log;
 struct relay;
+struct tracer;
 struct transport;
 
 struct relay_options {
@@ -35,6 +36,7 @@ struct relay_options {
      * after it was sent. */
     void (*on_acked)(void *ctx, struct slice topic, int64_t latency_us, int64_t publish_us);
     void *ctx;
+    struct tracer *tracer; /* each event's way out is a span; borrowed; NULL: none */
 };
 extern const struct relay_options relay_options_default;
 

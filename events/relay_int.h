@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "db/outbox.h"
 #include "events/relay.h"
 #include "events/transport.h"
@@ -50,6 +51,7 @@ struct relay_event {
     int64_t seq, created_us, attempts;
     uint64_t hold_until_ms;
     struct transport_death death;
+    struct trace_span span; /* from the fetch to the acknowledgement; its context goes out */
     struct slice id, key_text, body; /* in bytes[] */
     char bytes[];
 };
@@ -195,6 +197,8 @@ void rows_refused(struct relay *r, struct relay_event *e, const char *reason);
 void rows_advance_floors(struct relay *r, int64_t xmin, int64_t xmax);
 bool rows_are_idle(const struct relay *r);
 void rows_forget(struct relay *r);
+/* The event is with the broker. */
+void rows_trace_acked(struct relay *r, const struct relay_event *e);
 
 /* relay_lane.c */
 void lanes_pump(struct relay *r);

@@ -220,6 +220,7 @@ static const char *settle(struct relay_publish *p, const struct transport_result
         case TRANSPORT_ACKED:
             r->stats.published++;
             note_acked(p, e, now_us);
+            rows_trace_acked(r, e);
             rows_acked(r, e);
             break;
         case TRANSPORT_REFUSED:

@@ -64,8 +64,43 @@ static const char *schema_of(const char *type)
     return event_kind_of_type(type, &kind) ? event_schema_uri(kind) : NULL;
 }
 
+/* The event's own span, below the call that made it; text[] is what goes out. */
+static void start_span(struct relay *r, struct slice call, struct trace_span *span, char *text)
+{
+    struct trace_context parent;
+    bool has_parent = trace_context_parse(call, &parent);
+    trace_span_start(r->options.tracer, has_parent ? &parent : NULL, span);
+    text[0] = '\0';
+    if (r->options.tracer)
+        trace_context_format(&span->context, text);
+    else if (call.len < TRACE_PARENT_SIZE)
+        snprintf(text, TRACE_PARENT_SIZE, "%.*s", (int)call.len, call.len ? call.ptr : "");
+}
+
+void rows_trace_acked(struct relay *r, const struct relay_event *e)
+{
+    char name[64];
+    char id[DB_OUTBOX_ID_SIZE];
+    const struct trace_attribute attributes[] = {
+        trace_text("messaging.system", r->transport->name),
+        trace_text("messaging.operation.name", "publish"),
+        trace_text("messaging.destination.name", e->lane->topic),
+        trace_text("cloudevents.event_id", id),
+    };
+    const struct trace_end end = {.name = name,
+                                  .kind = TRACE_PRODUCER,
+                                  .attributes = attributes,
+                                  .attribute_count = sizeof(attributes) / sizeof(*attributes)};
+    if (!e->span.is_recorded)
+        return;
+    snprintf(id, sizeof(id), "%.*s", (int)e->id.len, e->id.ptr);
+    snprintf(name, sizeof(name), "publish %s", e->lane->topic);
+    trace_span_end(r->options.tracer, &e->span, &end);
+}
+
 /* The bytes that go out, in maker->text. */
-static int write_event(struct maker *maker, const struct db_outbox_row *row)
+static int write_event(struct maker *maker, const struct db_outbox_row *row,
+                       const char *traceparent)
 {
     struct arena *a = &maker->arena;
     char time[CLOCK_RFC3339_SIZE];
@@ -78,11 +113,10 @@ static int write_event(struct maker *maker, const struct db_outbox_row *row)
         .type = arena_copy(a, row->type),
         .subject = arena_printf(a, "task/%.*s", (int)row->key.len, row->key.ptr),
         .time = time,
-        .traceparent = row->traceparent.len > 0 ? arena_copy(a, row->traceparent) : NULL,
+        .traceparent = *traceparent ? traceparent : NULL,
         .partitionkey = arena_copy(a, row->key),
     };
-    if (!event.id || !event.source || !event.type || !event.subject || !event.partitionkey ||
-        (row->traceparent.len > 0 && !event.traceparent))
+    if (!event.id || !event.source || !event.type || !event.subject || !event.partitionkey)
         return BASE_ENOMEM;
     struct cloudevent with_schema = event;
     with_schema.dataschema = schema_of(event.type);
@@ -96,7 +130,10 @@ static int write_event(struct maker *maker, const struct db_outbox_row *row)
 static int add_row(struct relay_lane *lane, struct maker *maker, const struct db_outbox_row *row)
 {
     char *rest;
-    int status = write_event(maker, row);
+    struct trace_span span;
+    char traceparent[TRACE_PARENT_SIZE];
+    start_span(lane->relay, row->traceparent, &span, traceparent);
+    int status = write_event(maker, row, traceparent);
     if (status)
         return status;
     struct relay_event *e = new_event(row->id, row->key, buf_slice(&maker->text), 0, &rest);
@@ -105,6 +142,7 @@ static int add_row(struct relay_lane *lane, struct maker *maker, const struct db
     e->seq = row->seq;
     e->created_us = row->created_at;
     e->attempts = row->attempts;
+    e->span = span;
     status = lane_add(lane, e);
     if (status)
         mem_free(e);

@@ -24,6 +24,7 @@ struct db_pool;
 struct error;
 struct log;
 struct metrics;
+struct tracer;
 
 /* What a worker's part is given; all of it outlives the part. */
 struct worker {
@@ -35,6 +36,7 @@ struct worker {
     struct db_pool *pool;
     const char *conninfo;     /* of the same database, for db/listen */
     struct metrics *metrics;  /* to add the part's own to: base/metrics.h */
+    struct tracer *tracer;    /* NULL: nothing is traced; base/trace.h */
     struct dapr_client *dapr; /* NULL but with USE_DAPR */
 };
 

@@ -6,17 +6,20 @@
 
 #include "base/http_server.h"
 #include "base/metrics.h"
+#include "base/trace.h"
 #include "dapr/client.h"
 #include "db/embedded.h"
 #include "db/error.h"
 #include "db/migrate.h"
 #include "db/pool.h"
 #include "shared/database.h"
+#include "shared/tracing.h"
 #include "shared/worker_int.h"
 
 #define MIGRATION_BACKOFF_MIN_MS 100
 #define MIGRATION_BACKOFF_MAX_MS 2000
 #define GUARD_MS                 5000 /* beyond DRAIN_MS */
+#define TRACES_CLOSE_MS          1000 /* for the spans that are left */
 
 static const int stop_signals[2] = {SIGTERM, SIGINT};
 
@@ -28,11 +31,20 @@ static void on_last_closed(void *ctx)
     uv_close((uv_handle_t *)&r->guard, NULL);
 }
 
+static void close_tracer(void *ctx)
+{
+    struct run *r = ctx;
+    if (r->worker.tracer)
+        tracer_close(r->worker.tracer, TRACES_CLOSE_MS, on_last_closed, r);
+    else
+        on_last_closed(r);
+}
+
 static void on_sidecar_closed(void *ctx)
 {
     struct run *r = ctx;
     r->worker.dapr = NULL;
-    db_pool_close(r->pool, r->settings.drain_ms, on_last_closed, r);
+    db_pool_close(r->pool, r->settings.drain_ms, close_tracer, r);
 }
 
 /* What is left is the end itself, which an impatient second signal must not cut short: libuv gives
@@ -65,7 +77,7 @@ static void on_part_stopped(void *ctx)
     else if (r->pool)
         on_sidecar_closed(r);
     else
-        on_last_closed(r);
+        close_tracer(r);
 }
 
 void run_source_ended(struct run *r)
@@ -150,7 +162,8 @@ static int open_consumer(struct run *r, struct error *err)
     const struct consumer_options options = {.name = spec->app_id,
                                              .routes = r->routes,
                                              .route_count = spec->route_count,
-                                             .metrics = r->worker.metrics};
+                                             .metrics = r->worker.metrics,
+                                             .tracer = r->worker.tracer};
     for (size_t i = 0; i < spec->route_count; i++)
         r->routes[i].ctx = r->part;
     int status = consumer_new(&r->loop, &options, r->pool, &r->log, &r->consumer, err);
@@ -265,6 +278,9 @@ static int open_metrics(struct run *r, struct error *err)
 static int start(struct run *r, struct error *err)
 {
     int status = open_metrics(r, err);
+    if (!status)
+        status = tracing_open(&r->settings, &r->loop, r->worker.spec->app_id, &r->log,
+                              &r->worker.tracer, err);
     if (!status)
         status = database_connect(&r->settings, &r->loop, &r->log, &r->embedded, &r->pool, err);
     if (r->embedded)

@@ -306,6 +306,7 @@ static int start_outgoing(struct app *app, struct error *err)
                                          .pool = app->pool,
                                          .conninfo = database_conninfo(s, app->embedded),
                                          .observe = &app->observe,
+                                         .tracer = app->tracer,
                                          .log = &app->log};
     int status = outgoing_open(&app->outgoing, &parts, err);
     app->observe.pool = app->pool;

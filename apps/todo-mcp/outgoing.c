@@ -71,6 +71,7 @@ static int open_relay(struct outgoing *o, const struct outgoing_parts *parts, st
     options.replay_s = s->replay_hours * HOUR_S;
     options.on_acked = parts->observe ? observe_acked : NULL;
     options.ctx = parts->observe;
+    options.tracer = parts->tracer;
     int status = open_transport(o, parts->loop, s, err);
     return status ? status : relay_new(parts->loop, &options, o->transport, o->log, &o->relay, err);
 }

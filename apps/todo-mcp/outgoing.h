@@ -16,6 +16,7 @@ struct observe;
 struct outbox_bell;
 struct relay;
 struct settings;
+struct tracer;
 struct transport;
 
 typedef void (*outgoing_closed_fn)(void *ctx);
@@ -37,6 +38,7 @@ struct outgoing_parts {
     struct db_pool *pool;
     const char *conninfo;    /* borrowed for the call */
     struct observe *observe; /* is told what went out; NULL: nobody */
+    struct tracer *tracer;   /* NULL: no spans */
     const struct log *log;
 };
 
