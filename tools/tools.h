@@ -21,7 +21,7 @@ struct tools {
     /* After each commit that changed what a resource shows; may be NULL. */
     void (*on_change)(void *ctx, const struct change *change);
     void *on_change_ctx;
-    struct tracer *tracer; /* each call's statement is a span; borrowed; NULL: none */
+    struct tracer *tracer;      /* each call's statement is a span; borrowed; NULL: none */
     struct tools_private *priv; /* owned by the module; NULL before tools_register */
 };
 #define TOOLS_SCOPE_READ  (1u << 0) /* tasks:read */

@@ -53,6 +53,7 @@ internal_from_outside() {
     awk '$2 ~ /_int\.h$/ && $1 !~ /^tests\// {
         from = $1
         to = $2
+        sub(/^shared\//, "apps/shared/", to)
         sub(/\/[^\/]*$/, "", from)
         if (to ~ /\// && (sub(/\/[^\/]*$/, "", to) == 0 || from != to))
             print $1 " includes " $2
@@ -80,6 +81,8 @@ cycles() {
         to = $2
         if (to ~ /^support\//)
             to = "tests/" to
+        else if (to ~ /^shared\//)
+            to = "apps/" to
         else if (to !~ /\//) {
             dir = $1
             sub(/[^\/]*$/, "", dir)

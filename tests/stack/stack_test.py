@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from stack import App, free_port, kafka_python  # noqa: E402
 from todo_server import is_alive, wait_for  # noqa: E402
 
-TODO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "todo")
+FRONT_DOOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "todo")
 PARTS = ["postgres", "kafka", "redis", "scheduler", "smtp", "otlp", "daprd-backend",
          "daprd-notification-service", "daprd-email-delivery-service",
          "daprd-recurring-task-service"]
@@ -45,7 +45,7 @@ class StackTest(unittest.TestCase):
         self.addCleanup(lambda: self.todo("down", "--clear", check=False))
 
     def todo(self, *words, check=True):
-        return subprocess.run([TODO, "stack", *words], check=check, text=True,
+        return subprocess.run([FRONT_DOOR, "stack", *words], check=check, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               env={**os.environ, "XDG_STATE_HOME": self.home})
 
