@@ -229,20 +229,18 @@ int kafka_client_new(uv_loop_t *loop, const struct kafka_client_options *options
                      struct error *err)
 {
     struct kafka_client *c = mem_calloc(1, sizeof(*c));
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int status = 0;
-    if (!c || fd < 0) {
+    int fd = c ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+    if (fd < 0) {
         rd_kafka_conf_destroy(take_conf);
-        status = error_set(err, BASE_ENOMEM, NULL, "no memory or descriptor for Kafka's client");
-    } else {
-        *c = (struct kafka_client){.loop = loop, .log = log, .options = *options, .fd = fd};
-        status = open_rk(c, take_conf, err);
+        mem_free(c);
+        return error_set(err, BASE_ENOMEM, NULL, "no memory or descriptor for Kafka's client");
     }
+    *c = (struct kafka_client){.loop = loop, .log = log, .options = *options, .fd = fd};
+    int status = open_rk(c, take_conf, err);
     if (!status)
         status = open_poll(c, err);
     if (status) {
-        if (fd >= 0)
-            close(fd);
+        close(fd);
         mem_free(c);
         return status;
     }

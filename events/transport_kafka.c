@@ -196,7 +196,7 @@ static void take_reports(struct producer *p, rd_kafka_event_t *event)
 static void take_error(struct producer *p, rd_kafka_event_t *event)
 {
     char why[160];
-    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR__FATAL || p->is_doomed)
+    if (!rd_kafka_event_error_is_fatal(event) || p->is_doomed)
         return;
     rd_kafka_resp_err_t code = rd_kafka_fatal_error(p->client->rk, why, sizeof(why));
     log_warn(p->t->log, "Kafka's producer is broken and is made anew",
@@ -306,18 +306,35 @@ static rd_kafka_resp_err_t fill_headers(rd_kafka_headers_t *headers,
     return code;
 }
 
-/* librdkafka takes the headers over only where it takes the message. */
+/* Headers are taken over only where the message is taken. */
+static rd_kafka_resp_err_t produce(struct producer *p, const char *topic,
+                                   const struct transport_entry *entry,
+                                   rd_kafka_headers_t *take_headers, struct job **owner)
+{
+    const rd_kafka_vu_t list[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY,
+         .u.mem = {(void *)(uintptr_t)(entry->key.len ? entry->key.ptr : NULL), entry->key.len}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE,
+         .u.mem = {(void *)(uintptr_t)entry->event.ptr, entry->event.len}},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = take_headers},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = owner},
+    };
+    rd_kafka_error_t *error = rd_kafka_produceva(p->client->rk, list, sizeof(list) / sizeof(*list));
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    if (error)
+        rd_kafka_error_destroy(error);
+    return code;
+}
+
 static rd_kafka_resp_err_t send_entry(struct producer *p, const char *topic,
                                       const struct transport_entry *entry, struct job **owner)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(1 + HEADERS_OF_DEAD);
     rd_kafka_resp_err_t code = fill_headers(headers, entry);
     if (!code)
-        code = rd_kafka_producev(
-            p->client->rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_KEY(entry->key.len ? entry->key.ptr : NULL, entry->key.len),
-            RD_KAFKA_V_VALUE((void *)(uintptr_t)entry->event.ptr, entry->event.len),
-            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(owner), RD_KAFKA_V_END);
+        code = produce(p, topic, entry, headers, owner);
     if (code)
         rd_kafka_headers_destroy(headers);
     else
