@@ -1,5 +1,7 @@
 /* tools/tasks.c: add, get, update, complete, delete; put a tag on a task and take it off. */
+#include "base/error.h"
 #include "tools/render_int.h"
+#include "tools/repeat_int.h"
 #include "tools/tool_int.h"
 
 #define TITLE_MAX       200
@@ -7,13 +9,12 @@
 #define KEY_MAX         128
 #define NULLABLE        "{\"type\":[\"string\",\"null\"]}"
 
-/* A rule that ends before it begins is a wrong year, most of the time. */
-static void check_rule_end(struct args *a, const struct recurrence *rule, bool has_due_date,
-                           int64_t due_date)
+static void check_rule(struct args *a, const struct recurrence *rule, int64_t due_date,
+                       struct slice zone)
 {
-    if (rule->text[0] && has_due_date && rule->last_us < due_date)
-        args_refuse(a, "recurrence_rule", NULL,
-                    "UNTIL is before due_date: the task would never repeat");
+    struct error err = {0};
+    if (repeat_check(rule, due_date, zone, &err) < 0)
+        args_refuse(a, "recurrence_rule", NULL, "%s", err.text);
 }
 
 /* ---- add_task ------------------------------------------------------------------------------- */
@@ -52,7 +53,8 @@ static void add_read(struct args *a, const struct tool_def *def, struct tool_inp
     if (in->rule.text[0] && !t->has_due_date)
         args_refuse(a, "due_date", "the due date of the first occurrence",
                     "a task that repeats needs a due date; give due_date too");
-    check_rule_end(a, &in->rule, t->has_due_date, t->due_date);
+    if (in->rule.text[0] && t->has_due_date)
+        check_rule(a, &in->rule, t->due_date, t->timezone);
     t->priority = (enum db_priority)priority;
     t->recurrence_rule = slice_from_cstr(in->rule.text);
     in->subject.category_id = t->category_id;
@@ -163,6 +165,13 @@ static void patch_fields(struct args *a, struct db_task_patch *patch)
                     "nothing to change: give the fields to set");
 }
 
+/* All that a rule is reckoned from is in the call. */
+static bool is_rule_whole(const struct tool_input *in)
+{
+    const struct db_task_patch *p = &in->u.patch;
+    return in->rule.text[0] && p->has_due_date && p->timezone.len > 0;
+}
+
 static void update_read(struct args *a, const struct tool_def *def, struct tool_input *in)
 {
     struct db_task_patch *p = &in->u.patch;
@@ -180,18 +189,61 @@ static void update_read(struct args *a, const struct tool_def *def, struct tool_
     args_rule(a, "recurrence_rule", &in->rule);
     args_zone(a, "timezone", &p->timezone);
     args_id(a, "expected_version", &p->expected_version);
-    check_rule_end(a, &in->rule, p->has_due_date, p->due_date);
+    if (in->rule.text[0] && p->has_due_date)
+        check_rule(a, &in->rule, p->due_date, p->timezone);
     p->priority = (enum db_priority)priority;
     p->recurrence_rule = slice_from_cstr(in->rule.text);
     in->subject.category_id = p->category_id;
     in->subject.expected_version = p->expected_version;
 }
 
+static int update_task(struct tool_op *op, struct error *err)
+{
+    return db_task_update(op->tools->pool, tool_user_id(op), op->in.subject.task_id,
+                          &op->in.u.patch, tool_on_task, op, &op->db_id, err);
+}
+
+/* The rule as it would be, with what the task has of due date and time zone. A task that changes
+ * before the update gets its rule all the same: this is advice, not an invariant. */
+static int check_rule_of(const struct tool_op *op, const struct db_task *task, struct error *err)
+{
+    const struct db_task_patch *p = &op->in.u.patch;
+    bool sets_due = (p->set & DB_FIELD_DUE_DATE) != 0;
+    if (sets_due ? !p->has_due_date : !task->has_due_date)
+        return 0; /* refused by the update itself */
+    return repeat_check(&op->in.rule, sets_due ? p->due_date : task->due_date,
+                        p->timezone.len ? p->timezone : task->timezone, err);
+}
+
+static void on_task_to_update(void *ctx, int status, const struct db_task_reply *reply,
+                              const struct error *err)
+{
+    struct tool_op *op = ctx;
+    struct error refusal = {0};
+    struct tool_error e;
+    if (status < 0 || reply->outcome != DB_OK) {
+        tool_on_task(ctx, status, reply, err);
+        return;
+    }
+    (void)tool_op_has_failed(op, status, err); /* ends its span */
+    if (check_rule_of(op, reply->task, &refusal) < 0) {
+        tool_error_set(&e, TOOL_VALIDATION_ERROR, "recurrence_rule", NULL, "%s", refusal.text);
+        tool_op_fail(op, &e);
+        return;
+    }
+    tool_op_trace(op);
+    status = update_task(op, &refusal);
+    if (status < 0)
+        (void)tool_op_has_failed(op, status, &refusal);
+}
+
 static int update_start(struct tool_op *op, struct error *err)
 {
     op->in.u.patch.traceparent = tool_traceparent(op);
-    return db_task_update(op->tools->pool, tool_user_id(op), op->in.subject.task_id,
-                          &op->in.u.patch, tool_on_task, op, &op->db_id, err);
+    if (op->in.rule.text[0] && !is_rule_whole(&op->in))
+        return db_task_get(op->tools->pool, tool_user_id(op), op->in.subject.task_id,
+                           on_task_to_update, op, &op->db_id, err);
+    return update_task(op, err);
 }
 
 static void update_write(struct json_writer *w, const struct tool_op *op,

@@ -55,7 +55,8 @@ struct tool_def {
     enum toolset set;
     bool read_only, destructive, idempotent;
     enum db_label_kind kind; /* categories and tags share their functions */
-    /* Arguments into *in, which is zeroed. Pure: no I/O, nothing kept. */
+    /* Arguments into *in, which is zeroed. Nothing is kept, and nothing
+     * read but a time zone's file. */
     void (*read)(struct args *a, const struct tool_def *def, struct tool_input *in);
     /* Starts the one db operation with tool_on_task, tool_on_list … as its callback. */
     int (*start)(struct tool_op *op, struct error *err);

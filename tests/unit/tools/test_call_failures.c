@@ -109,6 +109,25 @@ static const struct {
      "{\"title\":\"t\",\"due_date\":\"2026-12-01T00:00:00Z\",\"recurrence_rule\":"
      "\"FREQ=DAILY;UNTIL=20251201T000000Z\"}",
      "recurrence_rule"},
+    {"add_task",
+     "{\"title\":\"t\",\"due_date\":\"2026-12-01T00:00:00Z\",\"recurrence_rule\":"
+     "\"FREQ=DAILY;COUNT=1\"}",
+     "recurrence_rule"},
+    {"add_task", /* the day after is there, but not in time */
+     "{\"title\":\"t\",\"due_date\":\"2026-12-01T12:00:00Z\",\"recurrence_rule\":"
+     "\"FREQ=DAILY;UNTIL=20261202T115959Z\"}",
+     "recurrence_rule"},
+    {"add_task", /* no Sunday is a multiple of seven days away from a Tuesday */
+     "{\"title\":\"t\",\"due_date\":\"2026-12-01T12:00:00Z\",\"recurrence_rule\":"
+     "\"FREQ=DAILY;INTERVAL=7;BYDAY=SU\"}",
+     "recurrence_rule"},
+    {"add_task", /* it is 30 January in Berlin */
+     "{\"title\":\"t\",\"due_date\":\"2026-01-30T12:00:00Z\",\"recurrence_rule\":"
+     "\"FREQ=YEARLY;BYMONTH=2\",\"timezone\":\"Europe/Berlin\"}",
+     "recurrence_rule"},
+    {"add_task",
+     "{\"title\":\"t\",\"due_date\":\"9999-12-31T00:00:00Z\",\"recurrence_rule\":\"weekly\"}",
+     "recurrence_rule"},
     {"add_task", "{\"title\":\"t\",\"timezone\":\"CEST\"}", "timezone"},
     {"get_task", "{}", "task_id"},
     {"get_task", "{\"task_id\":0}", "task_id"},

@@ -140,6 +140,52 @@ static void update_task_sets_only_what_is_given(void **state)
     fake_reply_with_task(f, true);
 }
 
+static void a_new_rule_is_looked_at_with_the_due_date_that_the_task_has(void **state)
+{
+    struct fake *f = *state;
+    fake_call(f, "update_task",
+              "{\"task_id\":12,\"recurrence_rule\":\"FREQ=DAILY;UNTIL=20261129\"}");
+    assert_int_equal(f->db.op, FAKE_GET);
+    assert_int_equal(f->db.task_id, 12);
+    fake_reply_with_task(f, false);
+    fake_assert_failed(&f->call, "validation_error", "recurrence_rule");
+    assert_int_equal(f->commits, 0);
+
+    fake_call(f, "update_task",
+              "{\"task_id\":12,\"recurrence_rule\":\"FREQ=DAILY;UNTIL=20261202\"}");
+    fake_reply_with_task(f, false);
+    assert_int_equal(f->call.end, FAKE_OPEN);
+    assert_int_equal(f->db.op, FAKE_UPDATE);
+    fake_assert_text(f->db.patch.recurrence_rule, "FREQ=DAILY;UNTIL=20261202");
+    fake_reply_with_task(f, true);
+    assert_int_equal(f->call.end, FAKE_RESULT);
+    assert_int_equal(f->commits, 1);
+}
+
+static void a_new_rule_of_a_task_that_is_not_there_is_not_set(void **state)
+{
+    struct fake *f = *state;
+    const struct db_task_reply none = {.outcome = DB_NOT_FOUND};
+    fake_call(f, "update_task", "{\"task_id\":12,\"recurrence_rule\":\"daily\"}");
+    fake_reply_task(f, &none);
+    fake_assert_failed(&f->call, "not_found", "task_id");
+    fake_call(f, "update_task", "{\"task_id\":12,\"recurrence_rule\":\"daily\"}");
+    fake_reply_status(f, DB_EUNAVAILABLE);
+    fake_assert_failed(&f->call, "unavailable", "");
+}
+
+/* A rule needs a due date: that is the update's to say. */
+static void a_new_rule_of_a_task_without_a_due_date_goes_to_the_update(void **state)
+{
+    struct fake *f = *state;
+    struct db_task t = fake_bare_task();
+    const struct db_task_reply bare = {.outcome = DB_OK, .task = &t};
+    fake_call(f, "update_task", "{\"task_id\":12,\"recurrence_rule\":\"FREQ=DAILY;COUNT=1\"}");
+    fake_reply_task(f, &bare);
+    assert_int_equal(f->db.op, FAKE_UPDATE);
+    fake_reply_with_task(f, true);
+}
+
 static void update_task_takes_every_field(void **state)
 {
     struct fake *f = *state;
@@ -476,6 +522,9 @@ int main(void)
         with_fake(complete_task_says_whether_it_was_done_before),
         with_fake(delete_task_answers_the_id),
         with_fake(update_task_sets_only_what_is_given),
+        with_fake(a_new_rule_is_looked_at_with_the_due_date_that_the_task_has),
+        with_fake(a_new_rule_of_a_task_that_is_not_there_is_not_set),
+        with_fake(a_new_rule_of_a_task_without_a_due_date_goes_to_the_update),
         with_fake(update_task_takes_every_field),
         with_fake(update_task_removes_with_null_and_with_empty_dates),
         with_fake(update_task_lists_what_really_changed),
