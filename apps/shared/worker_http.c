@@ -35,6 +35,8 @@ static const char *not_ready(const struct run *r)
         return "no database";
     if (r->worker.dapr && !dapr_client_is_up(r->worker.dapr))
         return "no sidecar";
+    if (r->settings.transport == SHARED_KAFKA && spec->route_count > 0 && !run_kafka_is_up(r))
+        return "no broker";
     return spec->is_ready && !spec->is_ready(r->part) ? "not ready" : NULL;
 }
 

@@ -102,6 +102,8 @@ void run_http_handle(void *ctx, struct http_request *req);
 __attribute__((warn_unused_result)) int run_kafka_open(struct run *r, struct error *err);
 /* True when there is a source, which ends with run_source_ended. */
 bool run_kafka_close(struct run *r);
+/* It has been a member of the group: there is a broker. */
+bool run_kafka_is_up(const struct run *r);
 
 /* worker_job.c */
 void run_job_open(struct run *r);

@@ -45,3 +45,12 @@ bool run_kafka_close(struct run *r)
     r->kafka.source = NULL;
     return true;
 }
+
+bool run_kafka_is_up(const struct run *r)
+{
+    struct source_kafka_stats stats;
+    if (!r->kafka.source)
+        return false;
+    source_kafka_read_stats(r->kafka.source, &stats);
+    return stats.has_joined;
+}

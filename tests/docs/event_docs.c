@@ -12,9 +12,9 @@
 #define TEXT_MAX (1u << 20)
 #define DAY_MS   INT64_C(86400000)
 #define ABOUT_DLQ                                                                                  \
-    "A dead letter: the event as it came, with the attributes deadletterreason, "                  \
-    "deadletterattempts, deadletterconsumer and deadlettertopic (over Kafka: headers of these "    \
-    "names). Bytes that are no event are wrapped in one."
+    "A dead letter: the bytes as they came to a consumer, with reason, attempts, consumer and "    \
+    "topic. Over Dapr an event with the attributes deadletterreason, deadletterattempts, "         \
+    "deadletterconsumer and deadlettertopic; over Kafka with headers dlq-reason and so on."
 
 /* ---- small parts ---- */
 
