@@ -179,13 +179,23 @@ static void worsen(struct transport_result *result, enum transport_outcome outco
     snprintf(result->reason, sizeof(result->reason), "%.159s", reason);
 }
 
+/* What speaks of this very event. A wrong token or path is no fault of the event's: whoever set it
+ * up has to mend it, and nothing is parked meanwhile. */
+static bool is_refusal(int status)
+{
+    static const int others[] = {401, 403, 404, 405, 407, 408, 421, 425, 429};
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        if (status == others[i])
+            return false;
+    }
+    return status >= 400 && status < 500;
+}
+
 static enum transport_outcome outcome_of(int status)
 {
     if (status >= 200 && status < 300)
         return TRANSPORT_ACKED;
-    bool is_refusal =
-        status >= 400 && status < 500 && status != 408 && status != 425 && status != 429;
-    return is_refusal ? TRANSPORT_REFUSED : TRANSPORT_UNAVAILABLE;
+    return is_refusal(status) ? TRANSPORT_REFUSED : TRANSPORT_UNAVAILABLE;
 }
 
 static void on_answer(void *ctx, int status, const struct http_client_response *res,

@@ -1,7 +1,12 @@
 /* The relay against a real PostgreSQL, with a way out that the test holds in its hand. */
 #include "relay_fixture.h"
 
-#include "base/json.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "db/error.h"
+#include "db/pool.h"
+#include "events/outbox_bell.h"
+#include "support/mem_loop.h"
 
 static uint64_t published(const struct relay_fixture *f)
 {
@@ -431,6 +436,94 @@ static void a_backlog_of_100000_goes_out(void **state)
     assert_true(f->way.in_flight_max <= f->way.transport.publish_max);
 }
 
+/* ---- memory --------------------------------------------------------------------------------- */
+
+static void one_that_finds_no_memory_is_not_made(void **state)
+{
+    struct relay_fixture *f = *state;
+    struct relay_options options = relay_options_default;
+    struct mem_loop loop = {0};
+    options.conninfo = f->pg->conninfo;
+    options.broker_id = "one";
+    while (mem_loop_next(&loop)) {
+        int status = relay_new(&f->loop, &options, &f->way.transport, &f->log, &f->relay, NULL);
+        if (mem_loop_has_failed(&loop))
+            assert_true(status == BASE_ENOMEM || status == DB_ENOMEM || !status);
+        if (status)
+            f->relay = NULL;
+        else
+            relay_end(f);
+        for (int i = 0; i < 3; i++) /* what closes by itself */
+            uv_run(&f->loop, UV_RUN_NOWAIT);
+    }
+}
+
+/* Each allocation between a wake and the mark fails once: it takes longer, and that is all. */
+static void memory_that_runs_out_costs_time_and_nothing_else(void **state)
+{
+    struct relay_fixture *f = *state;
+    struct mem_loop loop = {0};
+    size_t sent = 0;
+    relay_open(f, NULL);
+    relay_until(f, leads(f));
+    while (mem_loop_next(&loop)) {
+        mem_fail_nth(0); /* not what the test itself does */
+        postgres_run(
+            f->pg,
+            "insert into todo.outbox (id, key, topic, type, traceparent, data)"
+            " select todo.uuid_v7(), (n %% 2)::text, 'task-events', 'TaskUpdatedEvent', 't',"
+            " jsonb_build_object('n', %d + n) from generate_series(1, 4) n order by n",
+            (int)sent);
+        sent += 4;
+        mem_fail_nth(loop.nth);
+        relay_wake(f->relay);
+        relay_until(f, f->way.got_count >= sent && relay_unpublished(f) == 0);
+        relay_check_order(f, "task-events");
+    }
+    assert_int_equal(f->way.got_count, sent);
+    assert_true(loop.nth > 20);
+}
+
+/* ---- the bell ------------------------------------------------------------------------------- */
+
+static void on_bell_closed(void *ctx)
+{
+    *(struct outbox_bell **)ctx = NULL;
+}
+
+static void on_pool_closed(void *ctx)
+{
+    *(struct db_pool **)ctx = NULL;
+}
+
+static void a_bell_wakes_the_leader_and_rings_once_for_many(void **state)
+{
+    struct relay_fixture *f = *state;
+    struct db_pool_options options = db_pool_options_default;
+    struct db_pool_stats stats;
+    struct db_pool *pool;
+    struct outbox_bell *bell;
+    options.conninfo = f->pg->conninfo;
+    options.size = 1;
+    assert_int_equal(db_pool_new(&f->loop, &options, &f->log, &pool, NULL), 0);
+    assert_int_equal(outbox_bell_new(&f->loop, pool, &bell), 0);
+    relay_open(f, NULL);
+    relay_until(f, leads(f));
+    for (size_t i = 1; i <= 5; i++) {
+        relay_insert(f, "task-events", 1, 1);
+        for (int n = 0; n < 100; n++)
+            outbox_bell_ring(bell);
+        relay_until(f, f->way.got_count == i);
+    }
+    outbox_bell_ring(bell);
+    outbox_bell_close(bell, on_bell_closed, &bell);
+    relay_until(f, !bell);
+    db_pool_stats(pool, &stats);
+    assert_true(stats.statements >= 5 && stats.statements < 50);
+    db_pool_close(pool, 1000, on_pool_closed, &pool);
+    relay_until(f, !pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,6 +548,9 @@ int main(void)
         relay_test(what_is_old_is_purged),
         relay_test(the_depth_and_the_oldest_are_known),
         relay_test(a_backlog_of_100000_goes_out),
+        relay_test(one_that_finds_no_memory_is_not_made),
+        relay_test(memory_that_runs_out_costs_time_and_nothing_else),
+        relay_test(a_bell_wakes_the_leader_and_rings_once_for_many),
     };
     return cmocka_run_group_tests(tests, postgres_setup, postgres_teardown);
 }
