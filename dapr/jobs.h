@@ -20,10 +20,11 @@ struct dapr_job {
     /* "@every 1m", "@daily" …, or six fields of cron, seconds first; NULL: once at due_time. */
     const char *schedule;
     const char *due_time; /* RFC 3339, a Go duration ("30s") or ISO 8601; NULL: at once */
-    const char *ttl;      /* when it ends, in the same forms; NULL: never */
-    uint32_t repeats;     /* how many times it is called; 0: without end */
-    bool overwrite;       /* else a job of that name is DAPR_ECONFLICT */
-    struct slice data;    /* JSON; empty: {} (a job without data would never be delivered) */
+    const char *ttl;   /* when it ends, in the same forms; NULL: never. Before its next time: it is
+                          gone at once, though the sidecar says 0 */
+    uint32_t repeats;  /* how many times it is called; 0: without end */
+    bool overwrite;    /* else a job of that name is DAPR_ECONFLICT */
+    struct slice data; /* JSON; empty: {} (a job without data would never be delivered) */
     enum dapr_job_failure failure;
     uint32_t failure_interval_s;
     uint32_t failure_tries; /* 0: without end */

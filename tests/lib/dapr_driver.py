@@ -26,7 +26,8 @@ class Driver:
         self.answers = {}
         self.turns = []  # what was delivered, in order
         self.is_up = None
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self):
         for line in self.process.stdout:
@@ -62,8 +63,12 @@ class Driver:
 
     def close(self):
         """The program ends by itself and says whether its loop was empty."""
+        if self.process.stdin.closed:
+            return
         self.process.stdin.close()
         code = self.process.wait(30)
+        self.reader.join(10)
+        self.process.stdout.close()
         assert code == 0, f"the driver ended with {code}"
 
     def __enter__(self):

@@ -32,13 +32,12 @@ def write_component(folder, name, kind, metadata, scopes=()):
 def keep_deliveries(folder, name=PUBSUB):
     """Without it an event that its application gives back is gone with Redis: pubsub.redis of Dapr
     1.18 acknowledges to Redis whatever the application answered. The sidecar then holds it and
-    delivers it again until it is taken or the component's processingTimeout ends; what that ends is
-    not acknowledged and is claimed again."""
+    delivers it again until it is taken. See docs/dapr.md."""
     return write_resource(folder, f"{name}-resiliency", {
         "apiVersion": "dapr.io/v1alpha1", "kind": "Resiliency",
         "metadata": {"name": f"{name}-resiliency"},
         "spec": {"policies": {"retries": {"until-taken": {
-            "policy": "exponential", "maxInterval": "5s", "maxRetries": -1}}},
+            "policy": "constant", "duration": "200ms", "maxRetries": -1}}},
                  "targets": {"components": {name: {"inbound": {"retry": "until-taken"}}}}}})
 
 
@@ -47,16 +46,18 @@ def pubsub_kafka(folder, brokers, name=PUBSUB, **metadata):
     keep_deliveries(folder, name)
     return write_component(folder, name, "pubsub.kafka/v1", {
         "brokers": brokers, "authType": "none", "disableTls": "true", "initialOffset": "oldest",
-        "consumeRetryInterval": "100ms", **metadata})
+        "consumeRetryInterval": "200ms", "backOffDuration": "200ms", "backOffMaxRetries": "-1",
+        "sessionTimeout": "6s", "heartbeatInterval": "2s", **metadata})
 
 
 def pubsub_redis(folder, address, name=PUBSUB, **metadata):
     """The same component on Redis streams: nothing that uses it sees a difference. One event at a
-    time, so that those of a task stay in order; processingTimeout is longer than any handler."""
+    time, so that those of a task stay in order; of a sidecar that died at most three are claimed
+    again. redeliverInterval is in ms: daprd 1.18 does not understand "500ms" there."""
     keep_deliveries(folder, name)
     return write_component(folder, name, "pubsub.redis/v1", {
-        "redisHost": address, "redisPassword": "", "concurrency": "1", "queueDepth": "10",
-        "redeliverInterval": "5s", "processingTimeout": "70s", **metadata})
+        "redisHost": address, "redisPassword": "", "concurrency": "1", "queueDepth": "1",
+        "redeliverInterval": "500", "processingTimeout": "3000", **metadata})
 
 
 def state_postgres(folder, connection, name=STATE, **metadata):
