@@ -399,6 +399,16 @@ static void client_free(struct smtp_client *c)
     mem_free(c);
 }
 
+int smtp_options_check(const struct smtp_options *options, struct error *err)
+{
+    struct smtp_client *c = mem_calloc(1, sizeof(*c));
+    if (!c)
+        return error_set(err, BASE_ENOMEM, NULL, "out of memory");
+    int status = take_options(c, options, err);
+    client_free(c);
+    return status;
+}
+
 static void on_gone(void *owner)
 {
     struct smtp_client *c = owner;

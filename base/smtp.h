@@ -89,6 +89,9 @@ struct smtp_mail {
  * of atoms, a host name or an IP literal, 3 to 254 bytes, UTF-8. No quoted local parts. */
 bool smtp_is_address(struct slice text);
 
+/* Whether smtp_client_new would take them. */
+__attribute__((warn_unused_result)) int smtp_options_check(const struct smtp_options *options,
+                                                           struct error *err);
 /* Does not connect yet. 0 and *out; BASE_EINVAL with "url" in err->field, BASE_ENOMEM. */
 __attribute__((warn_unused_result)) int smtp_client_new(uv_loop_t *loop,
                                                         const struct smtp_options *options,

@@ -20,6 +20,7 @@
 #include "db/label.h"
 #include "db/outbox.h"
 #include "db/pool.h"
+#include "db/recipient.h"
 #include "db/reminder.h"
 #include "db/series.h"
 #include "db/state.h"
@@ -71,6 +72,7 @@ struct db_call {
         db_dead_letter_fn dead_letter;
         db_replay_fn replay;
         db_state_fn state;
+        db_recipient_fn recipient;
         db_reminder_fire_fn reminder_fire;
         db_reminder_next_fn reminder_next;
         db_series_fn series;
