@@ -98,7 +98,7 @@ static bool take_time(struct cursor *c, int64_t *out)
         return false;
     if (take(c, ':') && !take_int(c, 59, &seconds))
         return false;
-    *out = sign * (hours * INT64_C(3600) + minutes * 60 + seconds);
+    *out = sign * (hours * INT64_C(3600) + minutes * INT64_C(60) + seconds);
     return true;
 }
 
