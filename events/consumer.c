@@ -173,16 +173,19 @@ void consumer_turn_end(struct consumer_turn *t, enum consumer_verdict verdict,
 enum consumer_verdict consumer_verdict_of(int status)
 {
     switch (status) {
-#define X(name, number, text, retriable)                                                           \
-    case name:                                                                                     \
-        return retriable || name == DB_ENOMEM || name == DB_ECLOSED || name == DB_ECANCELLED       \
-                   ? CONSUMER_UNAVAILABLE                                                          \
-                   : CONSUMER_FAILED;
-        DB_ERRORS(X)
-#undef X
+    case DB_ENOMEM:
+    case DB_EBUSY:
+    case DB_ECLOSED:
+    case DB_EUNAVAILABLE:
+    case DB_EUNKNOWN:
+    case DB_ETIMEOUT:
+    case DB_ECANCELLED:
+    case DB_ESERIALIZE:
+    case BASE_ENOMEM:
+    case BASE_ECLOSED:
+        return CONSUMER_UNAVAILABLE;
     default:
-        return status == BASE_ENOMEM || status == BASE_ECLOSED ? CONSUMER_UNAVAILABLE
-                                                               : CONSUMER_FAILED;
+        return CONSUMER_FAILED;
     }
 }
 

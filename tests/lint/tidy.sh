@@ -18,7 +18,7 @@ key_of() {
     {
         printf '%s\n' "$COMMON_KEY" "$1"
         # -MG: a generated or missing header is named, not an error.
-        cc -MM -MG -I. -Itests "$1" | grep -oE '[^ ]+\.[ch]\b' | while read -r name; do
+        cc -MM -MG -I. -Iapps -Itests "$1" | grep -oE '[^ ]+\.[ch]\b' | while read -r name; do
             printf '%s\n' "$name"
             [ ! -f "$name" ] || cat "$name"
         done
