@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "events/source_http.h"
 #include "shared/mender.h"
+#include "shared/signals.h"
 #include "shared/worker.h"
 
 struct db_embedded;
@@ -67,7 +68,7 @@ struct run {
     struct db_embedded *embedded;
     struct mender mender;
     struct db_pool *pool;
-    uv_signal_t signals[2];
+    struct signals signals;
     uv_timer_t guard; /* ends a drain that does not end */
     struct run_http http;
     struct run_kafka kafka;

@@ -1,5 +1,4 @@
 #include <assert.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,8 +19,6 @@
 #define MIGRATION_BACKOFF_MAX_MS 2000
 #define GUARD_MS                 5000 /* beyond DRAIN_MS */
 #define TRACES_CLOSE_MS          1000 /* for the spans that are left */
-
-static const int stop_signals[2] = {SIGTERM, SIGINT};
 
 /* ---- the end ---- */
 
@@ -47,29 +44,12 @@ static void on_sidecar_closed(void *ctx)
     db_pool_close(r->pool, r->settings.drain_ms, close_tracer, r);
 }
 
-/* What is left is the end itself, which an impatient second signal must not cut short: libuv gives
- * a signal its default back when the handle closes, so it is ignored from here on. */
-static void close_signals(struct run *r)
-{
-    sigset_t both;
-    sigset_t before;
-    sigemptyset(&both);
-    for (size_t i = 0; i < 2; i++)
-        sigaddset(&both, stop_signals[i]);
-    pthread_sigmask(SIG_BLOCK, &both, &before);
-    for (size_t i = 0; i < 2; i++) {
-        uv_close((uv_handle_t *)&r->signals[i], NULL);
-        signal(stop_signals[i], SIG_IGN);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
 /* Nobody is left who could use the pool. */
 static void on_part_stopped(void *ctx)
 {
     struct run *r = ctx;
     r->has_part = false;
-    close_signals(r);
+    signals_close(&r->signals);
     if (r->embedded)
         mender_stop(&r->mender);
     if (r->worker.dapr)
@@ -140,9 +120,9 @@ void run_stop(struct run *r)
     run_source_ended(r);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(void *ctx, int number)
 {
-    struct run *r = handle->data;
+    struct run *r = ctx;
     log_info(&r->log, "signal", log_int("number", number));
     run_stop(r);
 }
@@ -236,19 +216,6 @@ static void on_migration_timer(uv_timer_t *timer)
 
 /* ---- the start ---- */
 
-static int open_signals(struct run *r, struct error *err)
-{
-    int status = 0;
-    signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < 2; i++) {
-        uv_signal_init(&r->loop, &r->signals[i]);
-        r->signals[i].data = r;
-    }
-    for (size_t i = 0; i < 2 && !status; i++)
-        status = uv_signal_start(&r->signals[i], on_signal, stop_signals[i]);
-    return status ? error_set(err, status, NULL, "no signals: %s", uv_strerror(status)) : 0;
-}
-
 static void on_sidecar(void *ctx, bool is_up)
 {
     struct run *r = ctx;
@@ -330,7 +297,7 @@ int run_worker(struct run *r, struct error *err)
     if (status)
         return error_set(err, status, NULL, "no event loop: %s", uv_strerror(status));
     open_run(r);
-    status = open_signals(r, err);
+    status = signals_open(&r->signals, &r->loop, on_signal, r, err);
     if (!status)
         status = start(r, err);
     if (status) {

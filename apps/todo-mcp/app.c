@@ -1,6 +1,5 @@
 #include "app.h"
 
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,25 +48,6 @@ static void on_pool_closed(void *ctx)
         changes_close(app->changes, on_changes_closed, app);
 }
 
-static const int stop_signals[2] = {SIGTERM, SIGINT};
-
-/* What is left is the end itself, which an impatient second signal must not cut short: libuv gives
- * a signal its default back when the handle closes, so it is ignored from here on. */
-static void close_signals(struct app *app)
-{
-    sigset_t both;
-    sigset_t before;
-    sigemptyset(&both);
-    for (size_t i = 0; i < 2; i++)
-        sigaddset(&both, stop_signals[i]);
-    pthread_sigmask(SIG_BLOCK, &both, &before);
-    for (size_t i = 0; i < 2; i++) {
-        uv_close((uv_handle_t *)&app->signals[i], NULL);
-        signal(stop_signals[i], SIG_IGN);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
 static void on_outgoing_closed(void *ctx)
 {
     struct app *app = ctx;
@@ -82,7 +62,7 @@ static void transport_ended(struct app *app)
 {
     if (--app->open_transports > 0)
         return;
-    close_signals(app);
+    signals_close(&app->signals);
     app->observe.relay = NULL;
     outgoing_close(&app->outgoing, app->settings->shared.drain_ms, on_outgoing_closed, app);
 }
@@ -110,9 +90,9 @@ static void app_stop(struct app *app)
         mcp_stdio_close(app->stdio, app->settings->shared.drain_ms);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(void *ctx, int number)
 {
-    struct app *app = handle->data;
+    struct app *app = ctx;
     log_info(&app->log, "signal", log_int("number", number));
     app_stop(app);
 }
@@ -127,18 +107,6 @@ static void on_stdio_ended(void *ctx)
 }
 
 /* ---- the start ---- */
-
-static int start_signals(struct app *app)
-{
-    int status = 0;
-    signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < 2 && !status; i++) {
-        uv_signal_init(&app->loop, &app->signals[i]);
-        app->signals[i].data = app;
-        status = uv_signal_start(&app->signals[i], on_signal, stop_signals[i]);
-    }
-    return status;
-}
 
 static void on_user(void *ctx, int status, const struct db_user_reply *user,
                     const struct error *err)
@@ -316,7 +284,7 @@ static int start_outgoing(struct app *app, struct error *err)
 
 static int app_start(struct app *app, struct error *err)
 {
-    int status = start_signals(app);
+    int status = signals_open(&app->signals, &app->loop, on_signal, app, err);
     if (!status)
         status = start_observing(app, err);
     if (!status)
@@ -344,7 +312,7 @@ static void app_abandon(struct app *app)
         transport_ended(app);
         return;
     }
-    close_signals(app);
+    signals_close(&app->signals);
     if (app->tracer)
         tracer_close(app->tracer, 0, on_tracer_closed, app);
 }

@@ -16,6 +16,7 @@
 #include "outgoing.h"
 #include "settings.h"
 #include "shared/mender.h"
+#include "shared/signals.h"
 #include "tools/tools.h"
 
 struct changes;
@@ -43,7 +44,7 @@ struct app {
     struct http_server *http;
     struct mcp_http *mcp_http;
     struct mcp_stdio *stdio;
-    uv_signal_t signals[2];
+    struct signals signals;
     int open_transports; /* of which app_stop waits for the end */
     bool is_stopping;
     int user_status; /* of looking the user up at start */

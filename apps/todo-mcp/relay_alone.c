@@ -1,6 +1,5 @@
 #include "relay_alone.h"
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "settings.h"
 #include "shared/database.h"
 #include "shared/mender.h"
+#include "shared/signals.h"
 
 #define EXIT_USAGE 2
 
@@ -28,7 +28,7 @@ struct alone {
     struct mender mender;
     struct db_pool *pool; /* for the mender's eyes; the relay has a session of its own */
     struct outgoing outgoing;
-    uv_signal_t signals[2];
+    struct signals signals;
     bool is_stopping;
 };
 
@@ -53,39 +53,23 @@ static void stop(struct alone *a)
         return;
     a->is_stopping = true;
     log_info(&a->log, "stopping");
-    for (size_t i = 0; i < 2; i++)
-        uv_close((uv_handle_t *)&a->signals[i], NULL);
+    signals_close(&a->signals);
     outgoing_close(&a->outgoing, a->settings->shared.drain_ms, on_outgoing_closed, a);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(void *ctx, int number)
 {
-    struct alone *a = handle->data;
+    struct alone *a = ctx;
     log_info(&a->log, "signal", log_int("number", number));
     stop(a);
-}
-
-static int start_signals(struct alone *a)
-{
-    static const int numbers[2] = {SIGTERM, SIGINT};
-    int status = 0;
-    signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < 2; i++) {
-        uv_signal_init(&a->loop, &a->signals[i]);
-        a->signals[i].data = a;
-        if (!status)
-            status = uv_signal_start(&a->signals[i], on_signal, numbers[i]);
-    }
-    return status;
 }
 
 static int start(struct alone *a, struct error *err)
 {
     const struct shared_settings *s = &a->settings->shared;
-    int status = start_signals(a);
-    if (status)
-        return error_set(err, status, NULL, "no signals: %s", uv_strerror(status));
-    status = database_open(s, &a->loop, &a->log, &a->embedded, &a->pool, err);
+    int status = signals_open(&a->signals, &a->loop, on_signal, a, err);
+    if (!status)
+        status = database_open(s, &a->loop, &a->log, &a->embedded, &a->pool, err);
     if (!status && a->embedded)
         mender_start(&a->mender, &a->loop, a->embedded, a->pool, &a->log);
     const struct outgoing_parts parts = {.loop = &a->loop,
