@@ -174,14 +174,18 @@ def print_logs(stack, names, lines):
 
 
 def change_broker(stack, broker):
-    """The same component on another broker. What the old one still holds comes again on the new one
-    through todo-mcp outbox replay."""
+    """The same component on another broker. What the old one still holds is published again on the
+    new one: the relay sees that the broker was swapped. The sidecars stop before the file changes,
+    since a running one would send on to the new broker at once, past what is in the old one."""
+    sidecars = {name: part for name, part in stack.parts.items()
+                if name.startswith("daprd-") and part.is_running()}
+    for name, part in sidecars.items():
+        say(f"restarting {name}")
+        part.stop()
     stack.broker = broker
     stack.write_components()
-    for name, part in stack.parts.items():
-        if name.startswith("daprd-") and part.is_running():
-            say(f"restarting {name}")
-            part.restart()
+    for part in sidecars.values():
+        part.start()
     stack.save()
 
 

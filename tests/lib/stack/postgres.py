@@ -46,7 +46,7 @@ class PostgresServer(Process):
                 *(word for s in self.settings for word in ("-c", s))]
 
     def is_ready(self):
-        return subprocess.run([f"{self.bindir}/pg_isready", "-q", "-h", self.folder],
+        return subprocess.run([f"{self.bindir}/pg_isready", "-q", "-h", self.folder, "-U", "postgres"],
                               check=False).returncode == 0
 
     def stop(self, seconds=60):

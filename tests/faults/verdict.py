@@ -1,0 +1,95 @@
+"""What must hold after a campaign: each acknowledged change has its one event in the outbox, each of
+these was handled once, and those of a task in the order of its changes.
+
+Where two ways are open to the events of a task, one may overtake another; this is counted, not failed:
+Redis under Dapr gives what a killed sidecar had fetched again only once the processing timeout is over,
+after what came later; and when the broker is swapped, an event that was on its way to the sidecar can
+reach the new broker before the relay knows of it and publishes again what is in the old one."""
+
+from collections import Counter, defaultdict
+
+from todo_server import wait_for
+
+
+class Verdict:
+    def __init__(self, rig, load, may_overtake=False):
+        self.rig, self.load, self.may_overtake = rig, load, may_overtake
+        self.faults, self.figures = [], {}
+
+    def wait_until_settled(self, seconds=120):
+        """All is published and all is recorded."""
+        try:
+            wait_for(self._is_settled, seconds, "the last event")
+        except TimeoutError as error:
+            self.faults.append(str(error))
+
+    def _is_settled(self):
+        """Parked rows never are recorded, and are a fault of their own."""
+        open_rows, rows, recorded = self.rig.postgres.query(
+            "select count(*) filter (where published_at is null and dead_reason is null),"
+            " count(*) filter (where dead_reason is null),"
+            " (select count(*) from recorder.recorded) from todo.outbox")[0]
+        return open_rows == "0" and int(recorded) >= int(rows)
+
+    def check(self):
+        outbox = self.rig.postgres.query(
+            "select id, key, topic, data->>'event_type', coalesce(data->>'version', ''),"
+            " coalesce(dead_reason, '') from todo.outbox order by seq")
+        recorded = self.rig.postgres.query(
+            "select event_id, key, topic from recorder.recorded order by seq")
+        self._check_changes(outbox)
+        self._check_sets(outbox, recorded)
+        self._check_order(outbox, recorded)
+        self._check_letters(outbox)
+        runs = self.rig.deliveries()
+        self.figures |= {
+            "changes": sum(self.load.changes().values()), "outbox": len(outbox),
+            "recorded": len(recorded), "repeated calls": self.load.repeats(),
+            "deliveries": len(runs),
+            "raw duplicates": len(runs) - len({run["event_id"] for run in runs})}
+        return self
+
+    def _check_changes(self, outbox):
+        expected = self.load.changes()
+        got = Counter((key, kind, int(version) if version else None)
+                      for _, key, _, kind, version, _ in outbox)
+        if got != expected:
+            self.faults.append(f"changes without their event: {list(expected - got)[:5]}; "
+                               f"events without their change: {list(got - expected)[:5]}")
+
+    def _check_sets(self, outbox, recorded):
+        sent, came = {row[0] for row in outbox}, {row[0] for row in recorded}
+        if sent != came:
+            self.faults.append(f"{len(sent - came)} events were lost: {sorted(sent - came)[:5]}; "
+                               f"{len(came - sent)} came from nowhere")
+        inbox = int(self.rig.postgres.value(
+            "select count(*) from todo.inbox where consumer = 'recorder'"))
+        if len(recorded) != len(came) or inbox != len(came):
+            self.faults.append(f"after the inbox: {len(recorded)} effects and {inbox} rows for "
+                               f"{len(came)} events")
+
+    def _check_order(self, outbox, recorded):
+        """Within a topic; two topics are two ways."""
+        wanted, got = defaultdict(list), defaultdict(list)
+        for event_id, key, topic, *_ in outbox:
+            wanted[(key, topic)].append(event_id)
+        for event_id, key, topic in recorded:
+            got[(key, topic)].append(event_id)
+        overtaken = [pair for pair, ids in wanted.items() if got[pair] != ids]
+        self.figures["tasks out of order"] = len(overtaken)
+        if overtaken and not self.may_overtake:
+            key, topic = overtaken[0]
+            self.faults.append(f"{len(overtaken)} tasks have events out of order, as task "
+                               f"{key}: {wanted[(key, topic)]} came as {got[(key, topic)]}")
+
+    def _check_letters(self, outbox):
+        parked = [row for row in outbox if row[5]]
+        letters = self.rig.postgres.query(
+            "select event_id, reason from todo.dead_letters limit 5")
+        if parked or letters:
+            self.faults.append(f"{len(parked)} events are parked ({parked[:2]}), "
+                               f"dead letters: {letters}")
+
+    def require(self):
+        if self.faults:
+            raise AssertionError("\n".join([*self.faults, str(self.figures)]))
