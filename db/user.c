@@ -10,13 +10,17 @@ const struct db_stmt user_ensure_stmt = {
     .name = "user_ensure",
     .sql = "with s as materialized (select u.id, u.subject, u.email, u.timezone from todo.users u"
            " where u.subject = $1::text),"
-           " i as (insert into todo.users (subject, timezone)"
-           " select $1, coalesce($2::text, 'UTC') where not exists (select from s)"
+           " u as (update todo.users u set email = $3::text from s where u.id = s.id"
+           " and u.email is distinct from $3 and $3 is not null"
+           " returning u.id, u.subject, u.email, u.timezone),"
+           " i as (insert into todo.users (subject, timezone, email)"
+           " select $1, coalesce($2::text, 'UTC'), $3 where not exists (select from s)"
            " on conflict (subject) do nothing returning id, subject, email, timezone),"
-           " f as (select * from s union all select * from i)"
+           " f as (select * from s where not exists (select from u) union all select * from u"
+           " union all select * from i)"
            " select case when f.id is null then -1 else 0 end, f.id, f.subject, f.email, f.timezone"
            " from (select 1) one left join f on true",
-    .param_count = 2,
+    .param_count = 3,
     .is_write = true,
 };
 
@@ -38,12 +42,13 @@ static void user_done(struct db_call *call, int status, const struct db_result *
     call->fn.user(call->ctx, 0, &user, NULL);
 }
 
-int db_user_ensure(struct db_pool *p, struct slice subject, struct slice zone, db_user_fn fn,
-                   void *ctx, db_op_id *id, struct error *err)
+int db_user_ensure(struct db_pool *p, const struct db_user_ask *ask, db_user_fn fn, void *ctx,
+                   db_op_id *id, struct error *err)
 {
     struct db_args args = {0};
-    params_text(&args, subject);
-    params_text(&args, zone);
+    params_text(&args, ask->subject);
+    params_text(&args, ask->zone);
+    params_text(&args, ask->email);
     struct db_call call = {
         .pool = p, .stmt = &user_ensure_stmt, .done = user_done, .fn.user = fn, .ctx = ctx};
     return call_submit(&call, &args, id, err);

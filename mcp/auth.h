@@ -30,6 +30,7 @@ struct mcp_auth;
 
 #define MCP_AUTH_TOKEN_MAX   8192
 #define MCP_AUTH_SUBJECT_MAX 255 /* bytes */
+#define MCP_AUTH_EMAIL_MAX   254
 #define MCP_AUTH_KID_SIZE    64
 
 /* name, word for logs, text for the client. The words are stable. */
@@ -117,6 +118,7 @@ struct mcp_auth_result {
     uint32_t scopes;                        /* of a good token */
     int64_t expires_us;                     /* of a good token */
     char subject[MCP_AUTH_SUBJECT_MAX + 1]; /* of a good token */
+    char email[MCP_AUTH_EMAIL_MAX + 1];     /* of a good token that says it is verified, else "" */
     char kid[MCP_AUTH_KID_SIZE];            /* for the log: cut, in harmless characters; or "" */
 };
 

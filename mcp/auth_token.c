@@ -273,6 +273,18 @@ static enum mcp_auth_reason read_subject(const cJSON *sub, char out[MCP_AUTH_SUB
     return MCP_AUTH_OK;
 }
 
+/* OpenID Connect Core section 5.1: only one that the issuer has verified; some write "true". What
+ * is no such claim is left out, since no request depends on it. */
+static void read_email(const cJSON *claims, char out[MCP_AUTH_EMAIL_MAX + 1])
+{
+    const cJSON *verified = json_get(claims, "email_verified");
+    const char *email = json_get_string(claims, "email");
+    bool is_verified = cJSON_IsTrue(verified) ||
+                       (cJSON_IsString(verified) && strcmp(verified->valuestring, "true") == 0);
+    if (is_verified && email && strlen(email) <= MCP_AUTH_EMAIL_MAX)
+        memcpy(out, email, strlen(email) + 1);
+}
+
 /* The bits of the names in `text`, which are separated by spaces; unknown ones have none. */
 static uint32_t scope_bits(const char *text, const struct mcp_auth_options *o)
 {
@@ -327,5 +339,7 @@ enum mcp_auth_reason auth_token_check_claims(const struct auth_token *t,
     /* RFC 9449 section 7.2, RFC 8705 section 3: such a token proves nothing without the key. */
     if (!reason && json_get(claims, "cnf"))
         reason = MCP_AUTH_BOUND;
+    if (!reason)
+        read_email(claims, out->email);
     return reason;
 }

@@ -128,8 +128,10 @@ static int find_user(struct app *app, struct error *err)
     app->identity.subject = s->user;
     app->identity.scopes = TOOLS_SCOPE_READ | TOOLS_SCOPE_WRITE;
     app->identity.view = &s->view;
-    int status = db_user_ensure(app->pool, slice_from_cstr(s->user), slice_from_cstr(s->timezone),
-                                on_user, app, NULL, err);
+    const struct db_user_ask user = {.subject = slice_from_cstr(s->user),
+                                     .zone = slice_from_cstr(s->timezone),
+                                     .email = slice_from_cstr(s->email)};
+    int status = db_user_ensure(app->pool, &user, on_user, app, NULL, err);
     if (status)
         return status;
     uv_run(&app->loop, UV_RUN_DEFAULT);

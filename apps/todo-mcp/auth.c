@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/lru.h"
 #include "base/rate_limit.h"
+#include "base/smtp.h"
 #include "db/user.h"
 #include "routes.h"
 #include "scopes.h"
@@ -79,6 +80,16 @@ static void on_user(void *ctx, int status, const struct db_user_reply *user,
     admit(t);
 }
 
+static void ensure_user(struct attempt *t, struct slice subject)
+{
+    const struct auth *a = t->auth;
+    const struct db_user_ask user = {.subject = subject,
+                                     .zone = slice_from_cstr(a->settings->timezone),
+                                     .email = slice_from_cstr(t->email)};
+    if (db_user_ensure(a->pool, &user, on_user, t, NULL, NULL))
+        attempt_unavailable(t, "database", "the database is busy");
+}
+
 void attempt_admit(struct attempt *t)
 {
     struct auth *a = t->auth;
@@ -90,9 +101,8 @@ void attempt_admit(struct attempt *t)
     }
     if (t->identity.user_id)
         admit(t);
-    else if (db_user_ensure(a->pool, subject, slice_from_cstr(a->settings->timezone), on_user, t,
-                            NULL, NULL))
-        attempt_unavailable(t, "database", "the database is busy");
+    else
+        ensure_user(t, subject);
 }
 
 /* ---- tokens ---- */
@@ -108,6 +118,9 @@ static void on_token(void *ctx, const struct mcp_auth_result *result)
         return;
     }
     char *subject = arena_strdup(http_request_arena(t->req), result->subject);
+    /* Nothing that cannot be written to is stored. */
+    if (smtp_is_address(slice_from_cstr(result->email)))
+        t->email = arena_strdup(http_request_arena(t->req), result->email);
     if (!subject) {
         attempt_unavailable(t, "no_memory", "out of memory");
         return;

@@ -13,6 +13,7 @@ struct attempt {
     struct http_request *req;
     struct address address;
     struct mcp_identity identity;
+    const char *email;                 /* the token's, verified; NULL: none */
     unsigned char digest[DIGEST_SIZE]; /* of an API key */
     char kid[MCP_AUTH_KID_SIZE];       /* of a token, for the log */
 };

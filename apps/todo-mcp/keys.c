@@ -144,8 +144,9 @@ static int submit(struct command *c)
         return db_api_key_list(c->pool, on_keys, c, NULL, c->err);
     if (c->print == print_revoked)
         return db_api_key_revoke(c->pool, c->key_id, on_keys, c, NULL, c->err);
-    return db_user_ensure(c->pool, slice_from_cstr(s->user), slice_from_cstr(s->timezone), on_user,
-                          c, NULL, c->err);
+    const struct db_user_ask user = {.subject = slice_from_cstr(s->user),
+                                     .zone = slice_from_cstr(s->timezone)};
+    return db_user_ensure(c->pool, &user, on_user, c, NULL, c->err);
 }
 
 /* ---- the command ---- */

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/config.h"
 #include "base/error.h"
+#include "base/smtp.h"
 #include "events/transport_direct.h"
 
 enum setting {
@@ -17,6 +18,7 @@ enum setting {
     HTTP_PORT,
     TODO_USER,
     TODO_TIMEZONE,
+    TODO_EMAIL,
     TOOLSETS_SHOWN,
     TOOLS_SHOWN,
     READ_ONLY,
@@ -63,6 +65,9 @@ static const struct config_setting table[OWN_COUNT] = {
          "login name"},
     [TODO_TIMEZONE] = {"TODO_TIMEZONE", CONFIG_STRING, NULL, NULL, 0, 0, "",
                        "time zone of a new user (IANA name); default: the system's, else UTC"},
+    [TODO_EMAIL] = {"TODO_EMAIL", CONFIG_STRING, NULL, NULL, 0, 0, "",
+                    "where TODO_USER gets reminders by mail; with OAuth a user's is the token's "
+                    "claim email, when email_verified"},
     [TOOLSETS_SHOWN] = {"TOOLSETS", CONFIG_STRING, NULL, NULL, 0, 0, "",
                         "toolsets that agents get, separated by commas: tasks, search, categories, "
                         "tags, reminders; default: all"},
@@ -314,6 +319,10 @@ static int fill(struct settings *s, const struct config_value *v, struct error *
         status = copy_text(&v[TODO_USER], TODO_USER, s->user, sizeof(s->user), err);
     if (!status && v[TODO_TIMEZONE].text)
         status = copy_text(&v[TODO_TIMEZONE], TODO_TIMEZONE, s->timezone, sizeof(s->timezone), err);
+    s->email = v[TODO_EMAIL].text;
+    if (!status && s->email && !smtp_is_address(slice_from_cstr(s->email)))
+        status = error_set(err, BASE_EINVAL, "TODO_EMAIL",
+                           "TODO_EMAIL is no e-mail address such as ann@example.org");
     if (!status)
         status = read_view(s, v, err);
     if (!status)

@@ -19,6 +19,7 @@ struct settings {
     struct shared_settings shared;
     char user[256];    /* the subject of every caller while there is no authentication */
     char timezone[65]; /* IANA name */
+    const char *email; /* of `user`; NULL: none */
     const char *allowed_origins[SETTINGS_LIST_MAX + 1]; /* NULL-terminated */
     const char *allowed_hosts[SETTINGS_LIST_MAX + 1];
     struct http_limits limits;

@@ -226,6 +226,25 @@ class Tokens(AuthTest):
             self.assertEqual(answer.body["result"]["structuredContent"]["code"], "not_found")
         self.assertEqual(alice.content("get_task", task_id=task["id"])["title"], "hers")
 
+    def test_a_verified_email_address_is_the_users(self):
+        issuer = self.issuer()
+        server = self.oauth(issuer)
+
+        def stored(subject, **claims):
+            self.token_caller(server, issuer, sub=subject, **claims).content("list_tasks")
+            return self.postgres.value(
+                f"select coalesce(email, '-') from todo.users where subject = '{subject}'")
+        self.assertEqual(stored("carol", email="c@example.org", email_verified=True),
+                         "c@example.org")
+        self.assertEqual(stored("dave", email="d@example.org"), "-")
+        self.assertEqual(stored("erin", email="e@example.org\r\nBcc: x@y", email_verified=True),
+                         "-")
+        server = self.oauth(issuer)  # that remembers nobody
+        self.assertEqual(stored("carol"), "c@example.org")
+        server = self.oauth(issuer)
+        self.assertEqual(stored("carol", email="new@example.org", email_verified=True),
+                         "new@example.org")
+
     def test_a_session_is_its_users_alone(self):
         issuer = self.issuer()
         server = self.oauth(issuer)

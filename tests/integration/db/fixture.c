@@ -309,9 +309,9 @@ static void on_user(void *ctx, int status, const struct db_user_reply *user,
 int64_t ensure_user(struct fixture *f, const char *subject, const char *timezone)
 {
     struct user_answer a = {0};
-    assert_int_equal(db_user_ensure(f->pool, slice_from_cstr(subject), slice_from_cstr(timezone),
-                                    on_user, &a, NULL, NULL),
-                     0);
+    const struct db_user_ask user = {.subject = slice_from_cstr(subject),
+                                     .zone = slice_from_cstr(timezone)};
+    assert_int_equal(db_user_ensure(f->pool, &user, on_user, &a, NULL, NULL), 0);
     fixture_wait(f, &a.is_done);
     return a.id;
 }

@@ -295,10 +295,9 @@ static void a_user_made_at_once_by_many_is_one(void **state)
     struct user_answer answers[AT_ONCE] = {0};
     char subject[64];
     snprintf(subject, sizeof(subject), "s %s", postgres_text(f->pg, "select gen_random_uuid()"));
+    const struct db_user_ask ask = {.subject = slice_from_cstr(subject)};
     for (int i = 0; i < AT_ONCE; i++) {
-        assert_int_equal(db_user_ensure(f->pool, slice_from_cstr(subject), SLICE_EMPTY, on_user,
-                                        &answers[i], NULL, NULL),
-                         0);
+        assert_int_equal(db_user_ensure(f->pool, &ask, on_user, &answers[i], NULL, NULL), 0);
         uv_run(&f->loop, UV_RUN_NOWAIT);
     }
     for (int i = 0; i < AT_ONCE; i++) {
@@ -319,13 +318,38 @@ static void a_user_that_another_process_makes_is_waited_for(void **state)
     postgres_run(f->pg, "begin");
     int64_t id =
         postgres_int(f->pg, "insert into todo.users (subject) values ('%s') returning id", subject);
-    assert_int_equal(
-        db_user_ensure(f->pool, slice_from_cstr(subject), SLICE_EMPTY, on_user, &a, NULL, NULL), 0);
+    const struct db_user_ask ask = {.subject = slice_from_cstr(subject)};
+    assert_int_equal(db_user_ensure(f->pool, &ask, on_user, &a, NULL, NULL), 0);
     fixture_wait_for_lock(f);
     postgres_run(f->pg, "commit");
     fixture_wait(f, &a.is_done);
     assert_int_equal(a.status, 0);
     assert_int_equal(a.id, id);
+}
+
+static void an_email_address_is_stored_when_it_is_told_and_stays_when_not(void **state)
+{
+    struct fixture *f = *state;
+    char subject[64];
+    snprintf(subject, sizeof(subject), "s %s", postgres_text(f->pg, "select gen_random_uuid()"));
+    static const char *const told[] = {NULL, "a@b.org", "a@b.org", NULL, "c@d.org"};
+    static const char *const stored[] = {"", "a@b.org", "a@b.org", "a@b.org", "c@d.org"};
+    int64_t id = 0;
+    for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++) {
+        struct user_answer a = {0};
+        const struct db_user_ask ask = {.subject = slice_from_cstr(subject),
+                                        .email = slice_from_cstr(told[i])};
+        assert_int_equal(db_user_ensure(f->pool, &ask, on_user, &a, NULL, NULL), 0);
+        fixture_wait(f, &a.is_done);
+        assert_int_equal(a.status, 0);
+        assert_true(id == 0 || a.id == id);
+        id = a.id;
+        assert_string_equal(postgres_text(f->pg,
+                                          "select email from todo.users where subject ="
+                                          " '%s'",
+                                          subject),
+                            stored[i]);
+    }
 }
 
 int main(void)
@@ -346,6 +370,7 @@ int main(void)
         db_test(a_user_is_made_once_and_keeps_its_timezone),
         db_test(a_user_made_at_once_by_many_is_one),
         db_test(a_user_that_another_process_makes_is_waited_for),
+        db_test(an_email_address_is_stored_when_it_is_told_and_stays_when_not),
     };
     return cmocka_run_group_tests(tests, postgres_setup, postgres_teardown);
 }

@@ -395,6 +395,22 @@ class Nobody(Case):
         worker.end()
 
 
+class Address(Case):
+    def test_the_local_user_has_the_address_of_the_settings(self):
+        sink = self.sink()
+        worker = self.worker(sink)
+        for address in ("first@example.org", None, "second@example.org"):
+            env = {"TODO_USER": "local", **({"TODO_EMAIL": address} if address else {})}
+            Server(self.postgres.url, env).stop()
+            user = int(self.postgres.value("select id from todo.users where subject = 'local'"))
+            self.assertEqual(deliver(worker, self.reminder(title="x", user_id=user)), 200)
+        self.assertEqual([mail.envelope["to"] for mail in sink.mails()],
+                         [["first@example.org"], ["first@example.org"], ["second@example.org"]])
+        with self.assertRaisesRegex(RuntimeError, "TODO_EMAIL"):
+            Server(self.postgres.url, {"TODO_EMAIL": "a@b.org, c@d.org"})
+        worker.end()
+
+
 class Mailbox(Case):
     def setUp(self):
         super().setUp()

@@ -390,6 +390,36 @@ static void a_subject_has_at_most_255_bytes(void **state)
     assert_claims(f, claims, MCP_AUTH_SUBJECT_INVALID);
 }
 
+static void an_email_address_counts_when_it_is_verified(void **state)
+{
+    const struct fixture *f = *state;
+    static const struct {
+        const char *claims, *email;
+    } cases[] = {
+        {"\"email\":\"a@b.org\",\"email_verified\":true", "a@b.org"},
+        {"\"email\":\"a@b.org\",\"email_verified\":\"true\"", "a@b.org"},
+        {"\"email\":\"a@b.org\",\"email_verified\":false", ""},
+        {"\"email\":\"a@b.org\",\"email_verified\":\"yes\"", ""},
+        {"\"email\":\"a@b.org\",\"email_verified\":1", ""},
+        {"\"email\":\"a@b.org\"", ""},
+        {"\"email\":7,\"email_verified\":true", ""},
+        {"\"email_verified\":true", ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct mcp_auth_result out;
+        char claims[512];
+        snprintf(claims, sizeof(claims), "{" CLAIMS_WITHOUT_SCOPE ",%s}", cases[i].claims);
+        assert_reason(judge_signed(f, JOSE_RS256, f->rsa, RS, claims, &out), MCP_AUTH_OK);
+        assert_string_equal(out.email, cases[i].email);
+    }
+    struct mcp_auth_result out;
+    char claims[1024];
+    snprintf(claims, sizeof(claims),
+             "{" CLAIMS_WITHOUT_SCOPE ",\"email\":\"%0255d\",\"email_verified\":true}", 0);
+    assert_reason(judge_signed(f, JOSE_RS256, f->rsa, RS, claims, &out), MCP_AUTH_OK);
+    assert_string_equal(out.email, "");
+}
+
 static void a_key_id_is_shown_in_harmless_characters(void **state)
 {
     const struct fixture *f = *state;
@@ -532,6 +562,7 @@ int main(void)
         cmocka_unit_test(an_es256_signature_has_64_bytes),
         cmocka_unit_test(claims_that_do_not_hold_are_refused),
         cmocka_unit_test(a_subject_has_at_most_255_bytes),
+        cmocka_unit_test(an_email_address_counts_when_it_is_verified),
         cmocka_unit_test(a_key_id_is_shown_in_harmless_characters),
         cmocka_unit_test(keys_that_are_not_for_our_algorithms_are_ignored),
         cmocka_unit_test(sets_without_a_usable_key_are_refused),
