@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from stack import SCRAM_PASSWORD, SCRAM_USER, Authority, Kafka  # noqa: E402
 from kafka_way import (GROUP, STRUCTURED, TASKS, Recorder, Topics, attributes, data_of,  # noqa: E402
                        event)
-from todo_server import Postgres, wait_for  # noqa: E402
+from todo_server import Client, Postgres, Server, wait_for  # noqa: E402
 
 
 def messages_of(events):
@@ -188,6 +188,55 @@ class One(Case):
         self.topics.produce(TASKS, messages_of([event(1)]))
         self.wait_effects(301)
         self.assertEqual(len(second.deliveries()), 1)
+
+
+class Whole(Case):
+    """From the tool's call to the worker's effect."""
+
+    def server(self):
+        s = Server(self.postgres.url, {"KAFKA_BROKERS": self.kafka.brokers})
+        self.addCleanup(lambda: s.is_running() and s.kill())
+        return s
+
+    def changes(self):
+        return self.postgres.query("select key, id from todo.outbox order by seq")
+
+    def check_all_changes_have_their_effect(self):
+        changes = self.changes()
+        self.wait_effects(len(changes))
+        order, wanted = {}, {}
+        for key, event_id in self.postgres.query(
+                "select key, event_id from recorder.recorded where topic = 'task-events' "
+                "order by seq"):
+            order.setdefault(key, []).append(event_id)
+        for key, event_id in self.postgres.query(
+                "select key, id from todo.outbox where topic = 'task-events' order by seq"):
+            wanted.setdefault(key, []).append(event_id)
+        self.assertEqual(order, wanted)
+        self.assertEqual(self.effects(), len(changes))
+
+    def test_each_change_of_a_task_reaches_the_worker_though_all_are_killed(self):
+        first, second, r = self.server(), self.server(), self.recorder()
+        client = Client(first.port)
+        self.addCleanup(client.close)
+        ids = [client.call("add_task", title=f"task {n}")["id"] for n in range(60)]
+        self.wait_effects(60)
+        self.kafka.kill()
+        for n, task_id in enumerate(ids):
+            client.call("update_task", task_id=task_id, title=f"new {n}")
+        self.assertEqual(self.effects(), 60)
+        first.kill()
+        r.kill()
+        self.kafka.start()
+        r.start()
+        client = Client(second.port)
+        self.addCleanup(client.close)
+        for task_id in ids:
+            client.call("complete_task", task_id=task_id)
+        self.check_all_changes_have_their_effect()
+        self.assertEqual(self.postgres.value("select count(*) from todo.dead_letters"), "0")
+        second.stop()
+        self.assertEqual(r.stop(), 0)
 
 
 class User(Case):
