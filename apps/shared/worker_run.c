@@ -13,10 +13,12 @@
 #include "db/pool.h"
 #include "shared/database.h"
 #include "shared/tracing.h"
+#include "shared/trim.h"
 #include "shared/worker_int.h"
 
 #define MIGRATION_BACKOFF_MIN_MS 100
 #define MIGRATION_BACKOFF_MAX_MS 2000
+#define SETTLED_MS               2000
 #define GUARD_MS                 5000 /* beyond DRAIN_MS */
 #define TRACES_CLOSE_MS          1000 /* for the spans that are left */
 
@@ -152,6 +154,13 @@ static int open_consumer(struct run *r, struct error *err)
     return status ? status : run_kafka_open(r, err);
 }
 
+/* All is set up that is set up once. */
+static void on_settled(uv_timer_t *timer)
+{
+    (void)timer;
+    trim_memory();
+}
+
 static void become_ready(struct run *r)
 {
     const struct worker_spec *spec = r->worker.spec;
@@ -167,6 +176,7 @@ static void become_ready(struct run *r)
     }
     r->state = RUN_READY;
     log_info(&r->log, "ready");
+    uv_timer_start(&r->migration_timer, on_settled, SETTLED_MS, 0);
     run_job_open(r);
 }
 

@@ -268,6 +268,9 @@ class WorkerTest(unittest.TestCase):
         self.assertIn("process_resident_memory_bytes ", body)
         self.assertEqual(exchange(worker.port, b"GET / HTTP/1.1\r\nHost: x\r\n"
                                   b"Connection: close\r\n\r\n")[:12], b"HTTP/1.1 404")
+        line = 'http_requests_total{method="GET",route="%s",code="%d"}'
+        self.assertEqual(worker.metric(line % ("other", 404)), 1)
+        self.assertGreaterEqual(worker.metric(line % ("/metrics", 200)), 2)
         worker.stop()
 
 
