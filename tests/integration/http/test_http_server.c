@@ -349,6 +349,47 @@ static void a_held_request_outlives_its_answer(void **state)
     http_request_unhold(f->kept[0]);
 }
 
+/* ---- measuring ---- */
+
+struct measured {
+    int count, statuses[4];
+    char method[8], path[16]; /* of the last one */
+};
+
+static void on_measure(void *ctx, const struct http_measure *m)
+{
+    struct measured *all = ctx;
+    assert_true(all->count < 4 && m->duration_us >= 0);
+    all->statuses[all->count++] = m->status;
+    snprintf(all->method, sizeof(all->method), "%.*s", (int)m->method.len, m->method.ptr);
+    snprintf(all->path, sizeof(all->path), "%.*s", (int)m->path.len, m->path.ptr);
+}
+
+static void each_answer_is_measured_once(void **state)
+{
+    struct fixture *f = *state;
+    struct measured all = {0};
+    struct client c;
+    fixture_start(f);
+    http_server_measure(f->server, on_measure, &all);
+    client_open(&c, f);
+    client_send_text(&c, GET("/now?x=1"));
+    client_expect(&c, 200, "now");
+    assert_string_equal(all.method, "GET");
+    assert_string_equal(all.path, "/now");
+    client_send_text(&c, GET("/later"));
+    fixture_wait_requests(f, 2);
+    assert_int_equal(all.count, 1); /* not before its answer */
+    answer_kept(f, 0, "late");
+    assert_int_equal(all.count, 2);
+    client_expect(&c, 200, "late");
+    client_send_text(&c, "GET /now HTTP/1.1\r\n\r\n");
+    client_expect(&c, 400, NULL);
+    assert_int_equal(all.count, 3);
+    assert_int_equal(all.statuses[2], 400);
+    client_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +410,7 @@ int main(void)
         with_fixture(a_stream_leaves_as_it_is_written),
         with_fixture(a_stream_to_http_1_0_ends_with_the_connection),
         with_fixture(a_held_request_outlives_its_answer),
+        with_fixture(each_answer_is_measured_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
