@@ -4,8 +4,10 @@ the schema refuses what does not, and what is rendered says what the documents p
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -134,6 +136,27 @@ class Chart(unittest.TestCase):
         ingress = of_kind(objects, "Ingress")["todo-app-backend"]
         paths = [p["path"] for p in ingress["spec"]["rules"][0]["http"]["paths"]]
         self.assertEqual(paths, ["/mcp", "/.well-known"])
+
+    def test_each_alert_fires_for_what_it_is_for(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(f"{CHART}/rules/todo-app.yaml", folder)
+            shutil.copy(os.path.join(ROOT, "tests", "k8s", "rules_test.yaml"), folder)
+            done = subprocess.run([part("promtool"), "test", "rules", "rules_test.yaml"], cwd=folder,
+                                  check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True)
+            self.assertEqual(done.returncode, 0, done.stdout)
+            with open(f"{folder}/rules_test.yaml", encoding="utf-8") as f:
+                tests = f.read()
+        rules = of_kind(render("--values", f"{CHART}/values-prod.yaml"), "PrometheusRule")
+        for group in rules["todo-app"]["spec"]["groups"]:
+            for rule in group["rules"]:
+                self.assertIn(f"alertname: {rule['alert']}\n", tests, "an alert without a test")
+                self.assertIn("action", rule["annotations"])
+
+    def test_the_dashboard_is_whole(self):
+        objects = render("--values", f"{CHART}/values-prod.yaml")
+        text = of_kind(objects, "ConfigMap")["todo-app-dashboard"]["data"]["todo-app.json"]
+        self.assertGreater(len(json.loads(text)["panels"]), 10)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # part.sh [--there] NAME: makes a part of the stack, once for each set of pins, and prints where it
-# is. NAME is a program (daprd, scheduler, placement, sentry; helm; etcd, kube-apiserver, kubectl,
-# kube-controller-manager), kafka (a folder: libs/, and template/ with the topics), crds (a folder of
+# is. NAME is a program (daprd, scheduler, placement, sentry; helm; promtool; etcd,
+# kube-apiserver, kubectl, kube-controller-manager), kafka (a folder: libs/, and template/ with the topics), crds (a folder of
 # custom resource definitions), or python (an interpreter that has what requirements.txt pins).
 # With --there it makes nothing, and fails when the part is missing: so tests ask.
 set -euo pipefail
@@ -45,12 +45,12 @@ build_crds() {
     done <"$here/crds.txt"
 }
 
-# Debian's program without its service.
-build_etcd() {
-    apt-get download -q etcd-server >&2
-    dpkg-deb -x etcd-server_*.deb unpacked
-    mv unpacked/usr/bin/etcd program
-    rm -r unpacked etcd-server_*.deb
+# build_debian PACKAGE: Debian's program without its service.
+build_debian() {
+    apt-get download -q "$1" >&2
+    dpkg-deb -x "$1"_*.deb unpacked
+    mv "unpacked/usr/bin/$name" program
+    rm -r unpacked "$1"_*.deb
 }
 
 build_python() {
@@ -77,7 +77,8 @@ kube-apiserver | kube-controller-manager | kubectl)
     pins=("$here"/kube/go.{mod,sum}) result=/program
     ;;
 crds) recipe=(build_crds) pins=("$here/crds.txt") result= ;;
-etcd) recipe=(build_etcd) pins=("$here/part.sh") result=/program ;;
+etcd) recipe=(build_debian etcd-server) pins=("$here/part.sh") result=/program ;;
+promtool) recipe=(build_debian prometheus) pins=("$here/part.sh") result=/program ;;
 kafka)
     recipe=(build_kafka) pins=("$here"/kafka/{pom.xml,template.py}) result=
     ;;
