@@ -9,6 +9,7 @@
 /* A lost mark is a repeat, so marks need not wait for the disk. */
 #define SESSION_OPTIONS " -c synchronous_commit=off"
 #define STATEMENT_MS    5000
+#define UPKEEP_MS       120000
 
 /* clang-format off */
 
@@ -86,16 +87,29 @@ const struct db_stmt outbox_stmts[OUTBOX_STMTS] = {
 
 /* clang-format on */
 
-int db_outbox_open(uv_loop_t *loop, const char *conninfo, const struct log *log,
-                   struct db_pool **out, struct error *err)
+static int open_session(uv_loop_t *loop, const char *conninfo, const char *name,
+                        uint32_t statement_ms, const struct log *log, struct db_pool **out,
+                        struct error *err)
 {
     struct db_pool_options options = db_pool_options_default;
     options.conninfo = conninfo;
     options.size = 1;
-    options.statement_ms = STATEMENT_MS;
-    options.name = "todo-mcp-relay";
+    options.statement_ms = statement_ms;
+    options.name = name;
     options.session_options = SESSION_OPTIONS;
     return db_pool_new(loop, &options, log, out, err);
+}
+
+int db_outbox_open(uv_loop_t *loop, const char *conninfo, const struct log *log,
+                   struct db_pool **out, struct error *err)
+{
+    return open_session(loop, conninfo, "todo-mcp-relay", STATEMENT_MS, log, out, err);
+}
+
+int db_outbox_open_upkeep(uv_loop_t *loop, const char *conninfo, const struct log *log,
+                          struct db_pool **out, struct error *err)
+{
+    return open_session(loop, conninfo, "todo-mcp-upkeep", UPKEEP_MS, log, out, err);
 }
 
 /* ---- outcome, is_held, count ---------------------------------------------------------------- */
@@ -103,8 +117,9 @@ int db_outbox_open(uv_loop_t *loop, const char *conninfo, const struct log *log,
 static void done(struct db_call *call, int status, const struct db_result *res,
                  const struct error *err)
 {
-    bool is_held = !status && db_result_bool(res, 0, 1);
-    int64_t count = status ? 0 : db_result_int(res, 0, 2);
+    bool has_row = !status && db_result_rows(res) > 0; /* a vacuum answers with none */
+    bool is_held = has_row && db_result_bool(res, 0, 1);
+    int64_t count = has_row ? db_result_int(res, 0, 2) : 0;
     call->fn.outbox_done(call->ctx, status, is_held, count, err);
 }
 

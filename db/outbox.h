@@ -22,6 +22,12 @@ __attribute__((warn_unused_result)) int db_outbox_open(uv_loop_t *loop, const ch
                                                        const struct log *log, struct db_pool **out,
                                                        struct error *err);
 
+/* One more, for the upkeep: what takes long there holds up no event. As db_pool_new. */
+__attribute__((warn_unused_result)) int db_outbox_open_upkeep(uv_loop_t *loop, const char *conninfo,
+                                                              const struct log *log,
+                                                              struct db_pool **out,
+                                                              struct error *err);
+
 /* ---- who leads ---- */
 
 enum db_outbox_claim {
@@ -125,6 +131,8 @@ struct db_outbox_range {
 };
 int db_outbox_purge(struct db_pool *p, const struct db_outbox_range *range, db_outbox_batch_fn fn,
                     void *ctx, struct error *err);
+/* What was deleted or changed makes room for new rows at once, not when autovacuum comes. */
+int db_outbox_vacuum(struct db_pool *p, db_outbox_done_fn fn, void *ctx, struct error *err);
 /* Makes published rows unpublished again. */
 int db_outbox_replay(struct db_pool *p, const struct db_outbox_range *range, db_outbox_batch_fn fn,
                      void *ctx, struct error *err);

@@ -218,6 +218,20 @@ int db_outbox_ring(struct db_pool *p, db_outbox_done_fn fn, void *ctx, struct er
     return outbox_submit(p, &upkeep_stmts[UPKEEP_RING], &args, fn, ctx, err);
 }
 
+/* It waits for nobody's lock and gives none of the file back: whoever needed it this large will
+ * again. */
+static const struct db_stmt vacuum_stmt = {
+    .name = "outbox_vacuum",
+    .sql = "vacuum (truncate false, skip_locked) todo.outbox",
+    .is_slow = true,
+};
+
+int db_outbox_vacuum(struct db_pool *p, db_outbox_done_fn fn, void *ctx, struct error *err)
+{
+    const struct db_args args = {0};
+    return outbox_submit(p, &vacuum_stmt, &args, fn, ctx, err);
+}
+
 /* ---- how it stands -------------------------------------------------------------------------- */
 
 enum {

@@ -275,6 +275,7 @@ static void free_relay(struct relay *r)
     buf_deinit(&r->ids);
     buf_deinit(&r->known);
     mem_free(r->broker_id);
+    mem_free(r->conninfo);
     mem_free(r);
 }
 
@@ -302,6 +303,8 @@ static void tear_down(struct relay *r)
     r->is_torn_down = true;
     relay_forget(r);
     db_pool_close(r->pool, POOL_CLOSE_MS, part_closed, r);
+    if (r->upkeep)
+        db_pool_close(r->upkeep, 0, part_closed, r);
     db_listen_close(r->listen, 0, part_closed, r);
     uv_close((uv_handle_t *)&r->tick, on_timer_closed);
     uv_close((uv_handle_t *)&r->soon, on_timer_closed);
@@ -385,11 +388,10 @@ int relay_new(uv_loop_t *loop, const struct relay_options *options, struct trans
     int status = make_term(r);
     if (status)
         error_set(err, status, NULL, "the kernel gives no randomness");
-    if (!status && options->broker_id) {
-        r->broker_id = mem_strdup(options->broker_id);
-        if (!r->broker_id)
-            status = error_set(err, BASE_ENOMEM, NULL, "out of memory");
-    }
+    r->conninfo = mem_strdup(options->conninfo);
+    r->broker_id = options->broker_id ? mem_strdup(options->broker_id) : NULL;
+    if (!status && (!r->conninfo || (options->broker_id && !r->broker_id)))
+        status = error_set(err, BASE_ENOMEM, NULL, "out of memory");
     if (!status)
         status = open_listen(r, err);
     if (!status)

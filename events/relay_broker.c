@@ -15,8 +15,8 @@
 #include "base/mem.h"
 #include "events/relay_int.h"
 
-#define ASK_AGAIN_MS  500  /* where it could not be known */
-#define ASK_MS        2000 /* where nothing points to a change */
+#define ASK_AGAIN_MS  500 /* where it could not be known */
+#define ASK_MS        500 /* where nothing points to a change */
 #define REPLAY_BATCH  1000
 #define CLOCK_SKEW_US INT64_C(3600000000) /* ids are made by the database's clock */
 

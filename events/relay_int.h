@@ -116,7 +116,9 @@ struct relay {
     struct relay_options options;
     char *broker_id; /* owned copy */
     struct transport *transport;
-    struct db_pool *pool; /* one session */
+    struct db_pool *pool;   /* one session: it holds the lock */
+    struct db_pool *upkeep; /* one more, from when it first leads */
+    char *conninfo;         /* owned copy */
     struct db_listen *listen;
     uv_timer_t tick, soon;
     int open_parts;
@@ -156,6 +158,8 @@ struct relay {
     bool is_upkeep_busy, is_looking;
     uint64_t upkeep_due_ms, look_due_ms;
     char purge_after[DB_OUTBOX_ID_SIZE];
+    int64_t dead_rows;     /* deleted since the last vacuum */
+    int64_t rows_estimate; /* of the outbox; -1: unknown */
 
     struct relay_stats stats;
     bool is_closing, is_torn_down;

@@ -4,8 +4,9 @@ by a load tool of ours, Kafka by its own kafka-producer-perf-test, and PostgreSQ
 alone. All on one machine, in one run. Prints what was measured and, as its last line, one JSON
 object. See docs/benchmarks.md.
 
-usage: ./todo bench events [--quick] [--transport NAME ...]
+usage: ./todo bench events [--quick] [--size] [--transport NAME ...]
   --quick      a check that the bench works, not a measurement
+  --size       how large the outbox is while 1,000,000 events pass through it and none is kept
   --transport  only these of nobody, direct, kafka, dapr-kafka, dapr-redis
 
 A latency here is from the row's created_at to its published_at: it begins before the commit and ends
@@ -229,6 +230,42 @@ class Bench:
             "enable.idempotence=true")
         return float(re.findall(r"([\d.]+) records/sec", out)[-1])
 
+    # ---- the table -------------------------------------------------------------------------------
+
+    def size(self):
+        """Events come as fast as they leave, and are deleted as soon as they have left."""
+        count, step = (20000, 5000) if self.options.quick else (1000000, 10000)
+        self.postgres.query("truncate todo.outbox, todo.relay")
+        relay = subprocess.Popen(
+            [todo_server.server_binary(), "relay"], stdout=subprocess.DEVNULL,
+            env=self.env(EVENT_SUBSCRIBERS=" ", OUTBOX_RETENTION_HOURS="0"))
+        largest, before = 0, time.monotonic()
+
+        def look():
+            nonlocal largest
+            waiting, size = self.postgres.query(
+                "select (select count(*) from (select from todo.outbox where published_at is null"
+                " limit 60000) x), pg_total_relation_size('todo.outbox')")[0]
+            largest = max(largest, int(size))
+            return int(waiting)
+
+        try:
+            for _ in range(count // step):
+                self.postgres.query(INSERT.format(fill=BYTES - 330, count=step))
+                wait_for(lambda: look() < 50000, 120, "the relay")
+            wait_for(lambda: look() == 0, 120, "the relay")
+            seconds = time.monotonic() - before
+            wait_for(lambda: self.postgres.value("select count(*) from todo.outbox") == "0", 120,
+                     "the purge")
+            final = int(self.postgres.value("select pg_total_relation_size('todo.outbox')"))
+        finally:
+            relay.terminate()
+            relay.wait(30)
+        self.figures["size"] = {"events": count, "seconds": seconds, "largest_bytes": largest,
+                                "final_bytes": final}
+        print(f"{count} events in {seconds:.0f} s: the outbox had at most {largest / 1e6:.0f} MB, "
+              f"{final / 1e6:.0f} MB at the end", flush=True)
+
     # ---- all of it -------------------------------------------------------------------------------
 
     def measure(self, transport):
@@ -250,6 +287,10 @@ class Bench:
                   for rate, g in got["latency"].items()), flush=True)
 
     def run(self):
+        if self.options.size:
+            self.size()
+            print(json.dumps(self.figures))
+            return
         print("transport    events/s  its part  ratio  commit to marked: p50 p95 p99")
         for transport in self.options.transport or TRANSPORTS:
             self.measure(transport)
@@ -260,6 +301,7 @@ class Bench:
 def main():
     parser = argparse.ArgumentParser(usage=__doc__, add_help=False)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--size", action="store_true")
     parser.add_argument("--transport", action="append", choices=TRANSPORTS)
     bench = Bench(parser.parse_args())
     try:

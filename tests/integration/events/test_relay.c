@@ -410,6 +410,24 @@ static void what_is_old_is_purged(void **state)
     assert_int_equal(postgres_int(f->pg, "select count(*) from todo.inbox"), 400);
 }
 
+static void what_was_purged_makes_room_for_what_comes(void **state)
+{
+    struct relay_fixture *f = *state;
+    struct relay_options options = relay_options_default;
+    options.outbox_retention_s = 0;
+    postgres_run(f->pg, "alter table todo.outbox set (autovacuum_enabled = false)");
+    relay_insert(f, "task-events", 30000, 1000);
+    relay_open(f, &options);
+    relay_until(f, f->way.got_count == 30000);
+    relay_until(f, postgres_int(f->pg, "select count(*) from todo.outbox") == 0);
+    relay_until(f, postgres_int(f->pg, "select (pg_stat_get_vacuum_count('todo.outbox'::regclass)"
+                                       " > 0)::integer")); /* by the relay itself */
+    int64_t before = postgres_int(f->pg, "select pg_relation_size('todo.outbox')");
+    relay_insert(f, "task-events", 20000, 1000);
+    assert_int_equal(postgres_int(f->pg, "select pg_relation_size('todo.outbox')"), before);
+    postgres_run(f->pg, "alter table todo.outbox reset (autovacuum_enabled)");
+}
+
 static void the_depth_and_the_oldest_are_known(void **state)
 {
     struct relay_fixture *f = *state;
@@ -546,6 +564,7 @@ int main(void)
         relay_test(a_swap_while_nothing_ran_is_noticed_at_the_start),
         relay_test(nothing_goes_out_while_the_broker_is_unknown),
         relay_test(what_is_old_is_purged),
+        relay_test(what_was_purged_makes_room_for_what_comes),
         relay_test(the_depth_and_the_oldest_are_known),
         relay_test(a_backlog_of_100000_goes_out),
         relay_test(one_that_finds_no_memory_is_not_made),
