@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "events/source_http.h"
 #include "shared/mender.h"
+#include "shared/pool_metrics.h"
 #include "shared/signals.h"
 #include "shared/worker.h"
 
@@ -68,6 +69,7 @@ struct run {
     struct db_embedded *embedded;
     struct mender mender;
     struct db_pool *pool;
+    struct pool_metrics pool_metrics;
     struct signals signals;
     uv_timer_t guard; /* ends a drain that does not end */
     struct run_http http;

@@ -43,6 +43,7 @@ static void on_sidecar_closed(void *ctx)
 {
     struct run *r = ctx;
     r->worker.dapr = NULL;
+    r->pool_metrics.pool = NULL;
     db_pool_close(r->pool, r->settings.drain_ms, close_tracer, r);
 }
 
@@ -245,11 +246,24 @@ static int open_sidecar(struct run *r, struct error *err)
     return dapr_client_new(&r->loop, &options, &r->log, &r->worker.dapr, err);
 }
 
+static double in_flight(void *ctx)
+{
+    const struct run *r = ctx;
+    return r->consumer ? consumer_in_flight(r->consumer) : 0;
+}
+
 static int open_metrics(struct run *r, struct error *err)
 {
+    static const struct metric_def in_flight_def = {
+        .name = "todo_events_in_flight", .help = "Deliveries in hand.", .type = METRIC_GAUGE};
     if (metrics_new(&r->worker.metrics))
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
-    return metrics_add_process(r->worker.metrics, err);
+    int status = metrics_add_process(r->worker.metrics, err);
+    if (!status)
+        status = pool_metrics_open(&r->pool_metrics, r->worker.metrics, err);
+    if (!status && r->worker.spec->route_count > 0)
+        status = metrics_add_read(r->worker.metrics, &in_flight_def, in_flight, r, err);
+    return status;
 }
 
 static int start(struct run *r, struct error *err)
@@ -265,6 +279,7 @@ static int start(struct run *r, struct error *err)
     if (status)
         return status;
     r->worker.pool = r->pool;
+    r->pool_metrics.pool = r->pool;
     r->worker.conninfo = database_conninfo(&r->settings, r->embedded);
     status = open_sidecar(r, err);
     if (!status)

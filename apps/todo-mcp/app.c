@@ -51,7 +51,7 @@ static void on_pool_closed(void *ctx)
 static void on_outgoing_closed(void *ctx)
 {
     struct app *app = ctx;
-    app->observe.pool = NULL;
+    app->observe.pool.pool = NULL;
     if (app->embedded)
         mender_stop(&app->mender);
     db_pool_close(app->pool, app->settings->shared.drain_ms, on_pool_closed, app);
@@ -279,7 +279,7 @@ static int start_outgoing(struct app *app, struct error *err)
                                          .tracer = app->tracer,
                                          .log = &app->log};
     int status = outgoing_open(&app->outgoing, &parts, err);
-    app->observe.pool = app->pool;
+    app->observe.pool.pool = app->pool;
     app->observe.relay = app->outgoing.relay;
     return status;
 }

@@ -4,7 +4,6 @@
 
 #include "base/buf.h"
 #include "base/metrics.h"
-#include "db/pool.h"
 #include "events/relay.h"
 #include "mcp/server.h"
 #include "routes.h"
@@ -63,15 +62,6 @@ void observe_acked(void *ctx, struct slice topic, int64_t latency_us, int64_t pu
 
 /* ---- what is read when somebody asks ---- */
 
-static struct db_pool_stats pool_of(void *ctx)
-{
-    const struct observe *o = ctx;
-    struct db_pool_stats stats = {0};
-    if (o->pool)
-        db_pool_stats(o->pool, &stats);
-    return stats;
-}
-
 static struct relay_stats relay_of(void *ctx)
 {
     const struct observe *o = ctx;
@@ -79,31 +69,6 @@ static struct relay_stats relay_of(void *ctx)
     if (o->relay)
         relay_stats(o->relay, &stats);
     return stats;
-}
-
-static double pool_connections(void *ctx)
-{
-    return pool_of(ctx).connections_up;
-}
-
-static double pool_busy(void *ctx)
-{
-    return pool_of(ctx).connections_busy;
-}
-
-static double pool_queued(void *ctx)
-{
-    return pool_of(ctx).queued;
-}
-
-static double pool_statements(void *ctx)
-{
-    return (double)pool_of(ctx).statements;
-}
-
-static double pool_reconnects(void *ctx)
-{
-    return (double)pool_of(ctx).reconnects;
 }
 
 static double relay_leader(void *ctx)
@@ -151,16 +116,6 @@ static const struct {
     struct metric_def def;
     metric_read_fn read;
 } reads[] = {
-    {{.name = "todo_db_connections", .help = "Connections to PostgreSQL.", .type = METRIC_GAUGE},
-     pool_connections},
-    {{.name = "todo_db_connections_busy", .help = "… that wait for answers.", .type = METRIC_GAUGE},
-     pool_busy},
-    {{.name = "todo_db_queued", .help = "Statements that wait for one.", .type = METRIC_GAUGE},
-     pool_queued},
-    {{.name = "todo_db_statements_total", .help = "Statements run.", .type = METRIC_COUNTER},
-     pool_statements},
-    {{.name = "todo_db_reconnects_total", .help = "Connections lost.", .type = METRIC_COUNTER},
-     pool_reconnects},
     {{.name = "todo_relay_leader",
       .help = "1: this process publishes the outbox.",
       .type = METRIC_GAUGE},
@@ -207,6 +162,8 @@ int observe_open(struct observe *o, struct error *err)
         status = metrics_add(o->metrics, &publish_def, &o->publish_seconds, err);
     if (!status)
         status = metrics_add(o->metrics, &latency_def, &o->latency, err);
+    if (!status)
+        status = pool_metrics_open(&o->pool, o->metrics, err);
     for (size_t i = 0; i < sizeof(reads) / sizeof(*reads) && !status; i++)
         status = metrics_add_read(o->metrics, &reads[i].def, reads[i].read, o, err);
     return status;

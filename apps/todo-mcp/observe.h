@@ -9,9 +9,9 @@
 
 #include "base/http_metrics.h"
 #include "base/slice.h"
+#include "shared/pool_metrics.h"
 
 struct buf;
-struct db_pool;
 struct error;
 struct mcp_call_report;
 struct metric;
@@ -23,7 +23,7 @@ struct observe {
     struct http_metrics http;
     struct metric *calls, *call_seconds;
     struct metric *published, *publish_seconds, *latency;
-    const struct db_pool *pool;
+    struct pool_metrics pool;
     const struct relay *relay; /* NULL: this process publishes nothing */
 };
 

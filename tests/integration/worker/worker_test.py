@@ -194,6 +194,7 @@ class WorkerTest(unittest.TestCase):
         thread = threading.Thread(target=lambda: answers.append(worker.post(e)))
         thread.start()
         wait_for(self.deliveries, 30, "the delivery")
+        self.assertEqual(worker.metric("todo_events_in_flight"), 1)
         worker.process.send_signal(signal.SIGTERM)
         thread.join(30)
         self.assertEqual(answers, [200])
@@ -265,7 +266,9 @@ class WorkerTest(unittest.TestCase):
         _, headers, body = worker.exchange("GET", "/metrics")
         self.assertIn("version=0.0.4", headers["Content-Type"])
         self.assertTrue(body.endswith("\n"))
-        self.assertIn("process_resident_memory_bytes ", body)
+        for name in ("process_resident_memory_bytes", "todo_db_connections",
+                     "todo_events_in_flight"):
+            self.assertIn(f"\n{name} ", body)
         self.assertEqual(exchange(worker.port, b"GET / HTTP/1.1\r\nHost: x\r\n"
                                   b"Connection: close\r\n\r\n")[:12], b"HTTP/1.1 404")
         line = 'http_requests_total{method="GET",route="%s",code="%d"}'
