@@ -9,7 +9,8 @@
 #include "base/mem.h"
 #include "events/kafka_config.h"
 
-#define EVENTS_A_TURN  128 /* of the loop */
+#define EVENTS_A_TURN  128   /* of the loop */
+#define REFUSED_MS     30000 /* between two lines about it: it is tried again each second */
 #define SYSLOG_WARNING 4
 
 static const uint64_t one = 1; /* what an eventfd is woken with */
@@ -96,6 +97,19 @@ static void take_log(struct kafka_client *c, rd_kafka_event_t *event)
                   log_str("reason", text));
 }
 
+/* Somebody must act: the user, the password or the certificate is wrong. */
+static void tell_refusal(struct kafka_client *c, rd_kafka_resp_err_t code)
+{
+    uint64_t now = uv_now(c->loop);
+    c->refused_count++;
+    if (c->refused_ms && now - c->refused_ms < REFUSED_MS)
+        return;
+    log_error(c->log, "Kafka refuses us", log_str("code", rd_kafka_err2name(code)),
+              log_int("count", c->refused_count), log_str("reason", c->trouble));
+    c->refused_ms = now;
+    c->refused_count = 0;
+}
+
 /* Troubles with brokers, which librdkafka has logged too; it goes on trying. */
 static void take_error(struct kafka_client *c, rd_kafka_event_t *event)
 {
@@ -103,8 +117,7 @@ static void take_error(struct kafka_client *c, rd_kafka_event_t *event)
     const char *text = rd_kafka_event_error_string(event);
     note_trouble(c, text ? text : rd_kafka_err2str(code));
     if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL)
-        log_error(c->log, "Kafka refuses us", log_str("code", rd_kafka_err2name(code)),
-                  log_str("reason", c->trouble));
+        tell_refusal(c, code);
     else
         log_debug(c->log, "trouble with Kafka", log_str("code", rd_kafka_err2name(code)),
                   log_str("reason", c->trouble));

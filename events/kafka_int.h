@@ -12,6 +12,7 @@
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
 
 struct error;
@@ -54,6 +55,8 @@ struct kafka_client {
     uv_work_t work;
     kafka_client_ended_fn ended;
     void *ended_ctx;
+    uint64_t refused_ms; /* when a refusal was last told; those since then are counted */
+    uint32_t refused_count;
     char trouble[160]; /* the last thing that went wrong with a broker; "" for none */
 };
 

@@ -4,7 +4,7 @@
  *   what waited becomes ready -> ready is delivered, new is taken -> what is done is stored
  *   -> a rebalance goes a step -> the close goes a step -> the timer is set to the next thing due
  *
- * What is stored librdkafka commits: every 100 ms, and for a partition that is given back, before
+ * What is stored librdkafka commits: twice a second, and for a partition that is given back, before
  * it is. To commit it ourselves at any time would be wrong: while the group comes together again
  * the broker refuses the commit, and librdkafka takes that for the loss of all partitions.
  *
@@ -356,7 +356,7 @@ static int make_conf(const struct source_kafka *s, rd_kafka_conf_t **out, struct
         {"partition.assignment.strategy", "cooperative-sticky"},
         {"auto.offset.reset", "earliest"},
         {"enable.auto.commit", "true"}, /* of what we store */
-        {"auto.commit.interval.ms", "100"},
+        {"auto.commit.interval.ms", "500"},
         {"enable.auto.offset.store", "false"},
         {"session.timeout.ms", "6000"},
         {"heartbeat.interval.ms", "1500"},

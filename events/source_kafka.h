@@ -3,7 +3,7 @@
  * comes to events/consumer.
  *
  *   once done      an offset is committed only after the consumer's CONSUMER_ACK of it and of all
- *                  before it in its partition; commits go together, each 100 ms
+ *                  before it in its partition; commits go together, twice a second
  *   retry          CONSUMER_RETRY: delivered again after 100 ms, doubling up to 10 s; the offset
  *                  stays, and so does the place of its key
  *   order          events of one key in a partition never overtake each other; other keys go on

@@ -3,6 +3,7 @@ records them, and what the broker itself says."""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -37,6 +38,12 @@ def event(task_id, event_id=None, **changes):
     """A CloudEvent in structured mode, as a dict."""
     head = attributes(task_id, event_id)
     return {**head, "data": data_of(head, **changes)}
+
+
+def forget(kafka):
+    """Gives a stopped broker the data of a new one."""
+    shutil.rmtree(kafka.data)
+    shutil.copytree(os.path.join(kafka.home, "template"), kafka.data)
 
 
 def line(topic, key, value, **more):

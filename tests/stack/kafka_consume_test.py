@@ -11,7 +11,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from stack import SCRAM_PASSWORD, SCRAM_USER, Authority, Kafka  # noqa: E402
 from kafka_way import (GROUP, STRUCTURED, TASKS, Recorder, Topics, attributes, data_of,  # noqa: E402
-                       event)
+                       event, forget)
 from todo_server import Client, Postgres, Server, wait_for  # noqa: E402
 
 
@@ -165,6 +165,18 @@ class One(Case):
         self.topics.produce(TASKS, messages_of(events[1500:]))
         self.wait_effects(2000, 90)
         self.check_once_and_in_order(events)
+        self.wait_committed()
+        self.assertEqual(r.stop(), 0)
+
+    def test_a_broker_that_lost_its_data_is_used_again(self):
+        self.topics.produce(TASKS, messages_of([event(1 + i) for i in range(300)]))
+        r = self.recorder()
+        self.wait_effects(300)
+        self.kafka.kill()
+        forget(self.kafka)
+        self.kafka.start()
+        self.topics.produce(TASKS, messages_of([event(1 + i) for i in range(100)]))
+        self.wait_effects(400)
         self.wait_committed()
         self.assertEqual(r.stop(), 0)
 

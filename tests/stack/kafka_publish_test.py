@@ -9,7 +9,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from stack import SCRAM_PASSWORD, SCRAM_USER, Authority, Kafka  # noqa: E402
-from kafka_way import TASKS, Publisher, Topics, event, line  # noqa: E402
+from kafka_way import TASKS, Publisher, Topics, event, forget, line  # noqa: E402
 from todo_server import wait_for  # noqa: E402
 
 
@@ -176,6 +176,19 @@ class Outage(unittest.TestCase):
             wait_for(lambda: p.count("unavailable") > 0, 30, "an outcome without the broker")
             self.kafka.start()
         self.flow(disturb)
+
+    def test_a_broker_that_lost_its_data_is_used_again(self):
+        p = self.publisher("relay", PUBLISH_TIMEOUT_MS="3000")
+        p.send(*(line(TASKS, n, event(n)) for n in range(1, 50)))
+        wait_for(lambda: p.count() == 49, 30, "the acknowledgements")
+        self.kafka.kill()
+        forget(self.kafka)
+        self.kafka.start()
+        later = [event(n) for n in range(1, 50)]
+        p.send(*(line(TASKS, e["partitionkey"], e) for e in later))
+        self.assertEqual(p.end(), 0)
+        self.assertEqual(p.count(), 98)
+        self.check_all_there(later)
 
     def test_a_broker_that_stands_still_is_as_one_that_is_away(self):
         def disturb(p, lines):
