@@ -1,24 +1,22 @@
 #include "shared/trim.h"
 
-#include <inttypes.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-/* Code of a file, mapped as it is: no page of it was ever written to. Data, also what is read-only
- * since its relocation, is left alone: it would come back as it was before. */
+/* A line of maps: "from-to permissions offset device inode path". Code of a file, mapped as it is:
+ * no page of it was ever written to. Data, also what is read-only since its relocation, is left
+ * alone: it would come back as it was before. */
 static void drop_code(const char *line)
 {
-    uintptr_t from, to;
-    char permissions[5];
-    int path = 0;
-    if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %*s %n", &from, &to, permissions,
-               &path) != 3 ||
-        strcmp(permissions, "r-xp") != 0 || line[path] != '/')
-        return;
-    (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    char *at;
+    uintptr_t from = strtoull(line, &at, 16);
+    uintptr_t to = *at == '-' ? strtoull(at + 1, &at, 16) : from;
+    if (strncmp(at, " r-xp ", 6) == 0 && strchr(at, '/') && to > from)
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 void trim_memory(void)
