@@ -94,7 +94,7 @@ cycles() {
 
 compile_header() {
     printf '#include "%s"\n' "$1" |
-        cc -x c -std=c11 -D_GNU_SOURCE -Wall -Wextra -fsyntax-only -I. -Iapps -Itests \
+        cc -x c -std=c11 -D_GNU_SOURCE -Wall -Wextra -fsyntax-only -I. -Itests "${INCLUDES_OF_MODULES[@]}" \
             -I/usr/share/include/llhttp "${CFLAGS_OF_LIBRARIES[@]}" - >/dev/null 2>&1 ||
         printf '%s\n' "$1"
 }
@@ -107,6 +107,8 @@ alone() {
     done
 }
 
+INCLUDES_OF_MODULES=("$BUILD"/include/*/)
+INCLUDES_OF_MODULES=("${INCLUDES_OF_MODULES[@]/#/-I}")
 read -ra CFLAGS_OF_LIBRARIES < <(pkg-config --cflags libuv libcjson libpq cmocka)
 includes=$(list_includes)
 wrong_direction <<<"$includes" | report "an include against the direction of the design"
