@@ -90,11 +90,15 @@ static void app_stop(struct app *app)
         mcp_stdio_close(app->stdio, app->settings->shared.drain_ms);
 }
 
+/* During the start nothing can be ended yet that would not be opened after it: it waits. */
 static void on_signal(void *ctx, int number)
 {
     struct app *app = ctx;
     log_info(&app->log, "signal", log_int("number", number));
-    app_stop(app);
+    if (app->is_started)
+        app_stop(app);
+    else
+        app->is_stop_wanted = true;
 }
 
 /* Comes when the input ends, or after mcp_stdio_close: whichever is first. */
@@ -338,8 +342,11 @@ int app_run(const struct settings *settings, struct error *err)
     if (status)
         return error_set(err, status, NULL, "no event loop: %s", uv_strerror(status));
     status = app_start(&app, err);
+    app.is_started = !status;
     if (status)
         app_abandon(&app);
+    else if (app.is_stop_wanted)
+        app_stop(&app);
     uv_run(&app.loop, UV_RUN_DEFAULT);
     int left = uv_loop_close(&app.loop);
     app_free(&app);

@@ -46,6 +46,8 @@ struct app {
     struct mcp_stdio *stdio;
     struct signals signals;
     int open_transports; /* of which app_stop waits for the end */
+    bool is_started;
+    bool is_stop_wanted; /* a signal came during the start */
     bool is_stopping;
     int user_status; /* of looking the user up at start */
     struct error *user_err;
