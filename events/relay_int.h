@@ -140,7 +140,7 @@ struct relay {
     struct relay_mark marks[2];
     uint32_t counting; /* refusals under way */
     struct buf ids, known;
-    bool is_fetching, wants_fetch, is_full_fetch;
+    bool is_fetching, wants_fetch, wants_full;
     bool is_fetching_letters, wants_letters;
     uint64_t fetched_ms, full_due_ms, marks_due_ms;
 

@@ -211,7 +211,20 @@ struct fetch {
     struct relay_lane *lanes[RELAY_LANES];
     uint32_t room[RELAY_LANES], got[RELAY_LANES];
     bool has_failed[RELAY_LANES];
+    int64_t last[RELAY_LANES]; /* seq of the last row */
+    bool is_full;
 };
+
+/* A look at everything that ends at its limit, below the floor: rows of old were made unpublished,
+ * and there may be more of them. So the floor goes down to where the look ended. */
+static void lower_floor(const struct fetch *f, size_t i)
+{
+    struct relay_lane *lane = f->lanes[i];
+    if (!f->is_full || !lane->has_more || f->last[i] >= lane->floor)
+        return;
+    lane->floor = f->last[i];
+    lane->floor_next = 0;
+}
 
 /* Memory may run out half way: then nothing more of that lane is taken, since a later event of a
  * key must not pass an earlier one. */
@@ -223,10 +236,13 @@ static void take_rows(struct fetch *f, const struct db_outbox_row *rows, int cou
     for (int i = 0; i < count; i++) {
         size_t at = (size_t)rows[i].lane;
         f->got[at]++;
+        f->last[at] = rows[i].seq;
         f->has_failed[at] = f->has_failed[at] || add_row(f->lanes[at], &maker, &rows[i]);
     }
-    for (size_t i = 0; i < f->count; i++)
+    for (size_t i = 0; i < f->count; i++) {
         f->lanes[i]->has_more = f->got[i] == f->room[i] && !f->has_failed[i];
+        lower_floor(f, i);
+    }
     buf_deinit(&maker.text);
     arena_deinit(&maker.arena);
 }
@@ -246,9 +262,8 @@ static void on_rows(void *ctx, int status, const struct db_outbox_row *rows, int
     struct relay *r = f->relay;
     bool is_mine = f->generation == r->generation && !r->is_closing;
     r->is_fetching = false;
-    if (r->is_full_fetch)
+    if (f->is_full)
         schedule_full(r, uv_now(r->loop) - f->sent_ms);
-    r->is_full_fetch = false;
     for (size_t i = 0; i < f->count; i++)
         f->lanes[i]->has_more = false;
     if (status)
@@ -270,11 +285,12 @@ static void fetch(struct relay *r)
     f->relay = r;
     f->generation = r->generation;
     f->sent_ms = uv_now(r->loop);
+    f->is_full = r->wants_full;
     buf_reset(&r->known);
     for (size_t i = 0; i < RELAY_LETTERS; i++) {
         struct relay_lane *lane = &r->lanes[i];
         uint32_t room = room_of(lane);
-        int64_t floor = r->is_full_fetch ? 0 : lane->floor;
+        int64_t floor = f->is_full ? 0 : lane->floor;
         lane->has_more = true; /* or nobody knows */
         if (room == 0)
             continue;
@@ -292,6 +308,7 @@ static void fetch(struct relay *r)
     }
     r->is_fetching = true;
     r->wants_fetch = false;
+    r->wants_full = false;
     r->fetched_ms = uv_now(r->loop);
 }
 
@@ -300,7 +317,7 @@ void rows_want(struct relay *r, bool is_full)
     r->wants_fetch = true;
     if (is_full) {
         r->wants_letters = true;
-        r->is_full_fetch = r->is_full_fetch || !r->is_fetching;
+        r->wants_full = true;
     }
 }
 

@@ -384,6 +384,23 @@ static void nothing_goes_out_while_the_broker_is_unknown(void **state)
     relay_until(f, f->way.got_count == 10);
 }
 
+static void rows_of_old_that_are_to_go_again_go_as_fast_as_new_ones(void **state)
+{
+    struct relay_fixture *f = *state;
+    relay_insert(f, "task-events", 10000, 500);
+    relay_open(f, NULL);
+    relay_until(f, f->way.got_count == 10000 && relay_unpublished(f) == 0);
+    uint64_t until = uv_hrtime() + 4000000000u;
+    while (uv_hrtime() < until) /* until the floor is above them */
+        uv_run(&f->loop, UV_RUN_ONCE);
+    postgres_run(f->pg, "update todo.outbox set published_at = null");
+    uint64_t before = uv_hrtime();
+    relay_wake(f->relay);
+    relay_until(f, f->way.got_count == 20000);
+    assert_true(uv_hrtime() - before < 8000000000u); /* 20 looks at everything take 20 s */
+    relay_until(f, relay_unpublished(f) == 0);
+}
+
 /* ---- upkeep --------------------------------------------------------------------------------- */
 
 static void what_is_old_is_purged(void **state)
@@ -563,6 +580,7 @@ int main(void)
         relay_test(a_swapped_broker_gets_what_the_old_one_may_hold),
         relay_test(a_swap_while_nothing_ran_is_noticed_at_the_start),
         relay_test(nothing_goes_out_while_the_broker_is_unknown),
+        relay_test(rows_of_old_that_are_to_go_again_go_as_fast_as_new_ones),
         relay_test(what_is_old_is_purged),
         relay_test(what_was_purged_makes_room_for_what_comes),
         relay_test(the_depth_and_the_oldest_are_known),
