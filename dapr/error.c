@@ -1,40 +1,41 @@
 #include "dapr/error.h"
 
-const char *dapr_strerror(int code)
+#include <stddef.h>
+
+struct row {
+    int code;
+    const char *text;
+    bool is_retriable, is_done_unknown;
+};
+
+static const struct row *find(int code)
 {
-    switch (code) {
+    static const struct row rows[] = {
 #define X(name, code, text, is_retriable, is_done_unknown)                                         \
-    case name:                                                                                     \
-        return text;
+    {name, text, is_retriable, is_done_unknown},
         DAPR_ERRORS(X)
 #undef X
-    default:
-        return "unknown error";
-    }
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (rows[i].code == code)
+            return &rows[i];
+    return NULL;
+}
+
+const char *dapr_strerror(int code)
+{
+    const struct row *row = find(code);
+    return row ? row->text : "unknown error";
 }
 
 bool dapr_error_is_retriable(int code)
 {
-    switch (code) {
-#define X(name, code, text, is_retriable, is_done_unknown)                                         \
-    case name:                                                                                     \
-        return is_retriable;
-        DAPR_ERRORS(X)
-#undef X
-    default:
-        return false;
-    }
+    const struct row *row = find(code);
+    return row && row->is_retriable;
 }
 
 bool dapr_error_is_unknown(int code)
 {
-    switch (code) {
-#define X(name, code, text, is_retriable, is_done_unknown)                                         \
-    case name:                                                                                     \
-        return is_done_unknown;
-        DAPR_ERRORS(X)
-#undef X
-    default:
-        return false;
-    }
+    const struct row *row = find(code);
+    return row && row->is_done_unknown;
 }

@@ -54,7 +54,8 @@ struct publish {
     transport_done_fn done;
     void *ctx;
     size_t count;
-    size_t bulks; /* not answered yet */
+    size_t bulks;         /* not answered yet */
+    struct bulk *refused; /* as a whole: each event of them is to be sent alone */
     bool is_sending;
     struct transport_result results[];
 };
@@ -62,6 +63,7 @@ struct publish {
 /* One request. */
 struct bulk {
     struct publish *publish;
+    struct bulk *next; /* in publish.refused */
     size_t count, bytes;
     struct buf texts[ENTRIES_MAX]; /* of dead letters: what is sent instead of their bytes */
     struct dapr_event events[ENTRIES_MAX];
@@ -129,6 +131,16 @@ static void on_deferred(uv_timer_t *timer)
     }
 }
 
+static void check_end(struct publish *p)
+{
+    if (p->bulks > 0 || p->is_sending)
+        return;
+    if (p->t)
+        tell(p);
+    else
+        free_publish(p);
+}
+
 static void end_bulk(struct bulk *b)
 {
     struct publish *p = b->publish;
@@ -136,12 +148,7 @@ static void end_bulk(struct bulk *b)
         buf_deinit(&b->texts[i]);
     mem_free(b);
     p->bulks--;
-    if (p->bulks > 0 || p->is_sending)
-        return;
-    if (p->t)
-        tell(p);
-    else
-        free_publish(p);
+    check_end(p);
 }
 
 /* ---- one request ---- */
@@ -168,22 +175,35 @@ static void set_all(struct bulk *b, int status, const struct error *err)
         set_result(b->publish, b->index[i], outcome_of(status), slice_from_cstr(text));
 }
 
-static void send_each(struct bulk *b);
+/* Refused as a whole: it is kept for send_each, and still counted. */
+static bool is_kept(struct bulk *b, int status)
+{
+    struct publish *p = b->publish;
+    if (!p->t || outcome_of(status) != TRANSPORT_REFUSED || b->count < 2)
+        return false;
+    b->next = p->refused;
+    p->refused = b;
+    return true;
+}
+
+static void send_each(struct publish *p);
 
 static void on_bulk(void *ctx, int status, const struct dapr_event_result *results, size_t count,
                     const struct error *err)
 {
     struct bulk *b = ctx;
-    bool is_refused = outcome_of(status) == TRANSPORT_REFUSED && b->count > 1;
-    if (is_refused && b->publish->t) {
-        log_warn(b->publish->t->log, "the sidecar refused a bulk; each event is sent alone",
-                 log_str("reason", err->text), log_str("topic", b->publish->topic));
-        send_each(b);
-    } else if (status) {
-        set_all(b, status, err);
+    struct publish *p = b->publish;
+    if (status && is_kept(b, status)) {
+        log_warn(p->t->log, "the sidecar refused a bulk; each event is sent alone",
+                 log_str("reason", err->text), log_str("topic", p->topic));
+        send_each(p);
+        check_end(p);
+        return;
     }
+    if (status)
+        set_all(b, status, err);
     for (size_t i = 0; i < count; i++)
-        set_result(b->publish, b->index[i], outcome_of(results[i].status), results[i].reason);
+        set_result(p, b->index[i], outcome_of(results[i].status), results[i].reason);
     end_bulk(b);
 }
 
@@ -195,12 +215,9 @@ static void send_bulk(struct bulk *b)
     p->bulks++;
     int status = dapr_publish_bulk(p->t->client, p->t->pubsub, p->topic, b->events, b->count,
                                    on_bulk, b, &err);
-    if (!status)
+    if (!status || is_kept(b, status))
         return;
-    if (outcome_of(status) == TRANSPORT_REFUSED && b->count > 1)
-        send_each(b);
-    else
-        set_all(b, status, &err);
+    set_all(b, status, &err);
     end_bulk(b);
 }
 
@@ -363,20 +380,28 @@ static void send_all(struct publish *p)
         flush(b);
 }
 
-/* Each event of a bulk that was refused as a whole, alone. */
-static void send_each(struct bulk *b)
+static void send_alone(struct publish *p, size_t index)
 {
-    struct publish *p = b->publish;
+    struct error err = {0};
+    struct bulk *alone = bulk_new(p);
+    int status = alone ? add_entry(alone, index, &err) : 0;
+    if (status)
+        refuse(p, index, status, &err);
+    if (alone)
+        flush(alone);
+}
+
+/* Of what was refused as a whole. The caller looks whether the publish has ended by that. */
+static void send_each(struct publish *p)
+{
     bool was_sending = p->is_sending;
     p->is_sending = true;
-    for (size_t i = 0; i < b->count; i++) {
-        struct error err = {0};
-        struct bulk *alone = bulk_new(p);
-        int status = alone ? add_entry(alone, b->index[i], &err) : 0;
-        if (status)
-            refuse(p, b->index[i], status, &err);
-        if (alone)
-            flush(alone);
+    while (p->refused) {
+        struct bulk *b = p->refused;
+        p->refused = b->next;
+        for (size_t i = 0; i < b->count; i++)
+            send_alone(p, b->index[i]);
+        end_bulk(b);
     }
     p->is_sending = was_sending;
 }
@@ -429,6 +454,7 @@ static int dapr_transport_publish(struct transport *transport, const char *topic
     if (dapr_client_is_up(t->client)) {
         p->is_sending = true;
         send_all(p);
+        send_each(p);
         p->is_sending = false;
     }
     if (p->bulks == 0)
@@ -448,10 +474,12 @@ struct identify {
 static void end_identify(struct identify *q, struct slice identity)
 {
     struct transport_dapr *t = q->t;
+    assert(t);
     struct identify **at = &t->identifies;
-    while (*at != q)
+    while (*at && *at != q)
         at = &(*at)->next;
-    *at = q->next;
+    if (*at)
+        *at = q->next;
     q->t = NULL;
     q->fn(q->ctx, identity);
     try_tear_down(t);

@@ -362,6 +362,23 @@ class Broker:
         self.listen(again, other.app_port)
         self.assertEqual(ids(again.wait_turns(5)), [f"e{i}" for i in range(1, 6)])
 
+    def test_a_sidecar_that_dies_with_events_in_hand_loses_none(self):
+        publisher = self.begin()
+        other = self.sidecar(self.resources, app_port=free_port())
+        other.app_id = "another-app"
+        listener = self.drive(other)
+        self.listen(listener, other.app_port)
+        other.start()
+        sent = set()
+        for lap in range(30):
+            entries = [entry(f"{key}-{lap}", str(key)) for key in range(10)]
+            self.publish(publisher, entries)
+            sent |= {e["id"] for e in entries}
+            if lap in (8, 18):
+                other.kill()
+                other.start(wait=False)
+        wait_for(lambda: set(ids(listener.turns)) == sent, 60, "each event")
+
     def test_events_wait_for_an_app_that_knows_its_token(self):
         self.daprd.start()
         stranger = self.drive(self.daprd)

@@ -185,7 +185,7 @@ static void closing_ends_calls_and_waits(void **state)
     assert_int_equal(dapr_state_get(f->client, "s", SLICE_LIT("k"), on_state, &retried, NULL), 0);
     assert_int_equal(dapr_client_wait(f->client, 5000, heard_done, &waiting), 0);
     uint64_t begin = uv_hrtime();
-    while (uv_hrtime() - begin < 20 * 1000000)
+    while (uv_hrtime() - begin < UINT64_C(20) * 1000000)
         uv_run(&f->loop, UV_RUN_NOWAIT);
     assert_int_equal(dapr_publish(f->client, "bus", "news", &event, heard_done, &f->heard, NULL),
                      0);
