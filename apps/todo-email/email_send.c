@@ -82,13 +82,14 @@ static void on_smtp(void *ctx, const struct smtp_result *r)
 static void show_on_desktop(const struct email_op *op)
 {
     char storage[MAIL_TITLE_MAX * 4 + 8];
-    char due[256];
+    char due[256] = "";
     struct buf title;
     if (!op->email->options.desktop)
         return;
     buf_init_fixed(&title, storage, sizeof(storage));
     mail_append_title(&title, slice_from_cstr(json_get_string(op->event->data, "title")));
-    snprintf(due, sizeof(due), op->due[0] ? "Due: %s (%s)" : "", op->due, op->zone);
+    if (op->due[0])
+        snprintf(due, sizeof(due), "Due: %s (%s)", op->due, op->zone);
     desktop_notify(op->email->options.desktop, buf_slice(&title), slice_from_cstr(due));
 }
 
