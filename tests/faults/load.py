@@ -37,10 +37,13 @@ class Worker(threading.Thread):
 
     # ---- one call, until its outcome is certain
 
+    def client(self, port):
+        if port not in self.clients:
+            self.clients[port] = Client(port, timeout=15)
+        return self.clients[port]
+
     def ask(self, tool, arguments, port):
-        client = self.clients.get(port)
-        if client is None:
-            client = self.clients[port] = Client(port, timeout=15)
+        client = self.client(port)
         try:
             return client.call(tool, **arguments)
         except (OSError, http.client.HTTPException, RuntimeError, ValueError):
@@ -143,10 +146,13 @@ class Worker(threading.Thread):
             return self.delete(task)
         return self.read()
 
+    def work(self):
+        while self.load.take():
+            self.step()
+
     def run(self):
         try:
-            while self.load.take():
-                self.step()
+            self.work()
         except Exception as error:  # noqa: BLE001 - the campaign fails with it
             self.fault = error
             self.load.ended.set()
