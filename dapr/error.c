@@ -2,23 +2,23 @@
 
 #include <stddef.h>
 
-struct row {
+static const struct row {
     int code;
     const char *text;
     bool is_retriable, is_done_unknown;
+} rows[] = {
+#define X(name, code, text, is_retriable, is_done_unknown)                                         \
+    {code, text, is_retriable, is_done_unknown},
+    DAPR_ERRORS(X)
+#undef X
 };
 
 static const struct row *find(int code)
 {
-    static const struct row rows[] = {
-#define X(name, code, text, is_retriable, is_done_unknown)                                         \
-    {name, text, is_retriable, is_done_unknown},
-        DAPR_ERRORS(X)
-#undef X
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         if (rows[i].code == code)
             return &rows[i];
+    }
     return NULL;
 }
 

@@ -15,8 +15,7 @@
 #include "base/mem.h"
 #include "events/relay_int.h"
 
-#define ASK_AGAIN_MS  500 /* where it could not be known */
-#define ASK_MS        500 /* where nothing points to a change */
+#define ASK_MS        500
 #define REPLAY_BATCH  1000
 #define CLOCK_SKEW_US INT64_C(3600000000) /* ids are made by the database's clock */
 
@@ -193,8 +192,7 @@ void broker_tick(struct relay *r)
         return;
     if (r->state == RELAY_LEADING && !can_change)
         return;
-    r->identify_due_ms =
-        now + (r->state == RELAY_LEADING && !r->must_identify ? ASK_MS : ASK_AGAIN_MS);
+    r->identify_due_ms = now + ASK_MS;
     go_on(r);
 }
 
