@@ -24,7 +24,7 @@
 #include "events/cloudevent.h"
 
 #define ENTRIES_MAX     100
-#define PUBLISH_MAX     2
+#define PUBLISH_MAX     4
 #define BULK_BYTES_MAX  ((size_t)3 << 20) /* daprd adds to what we send */
 #define EVENT_BYTES_MAX ((size_t)900 << 10)
 #define CLOSE_MS        2000

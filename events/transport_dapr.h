@@ -13,7 +13,7 @@
  *          While the sidecar is known to be down nothing is sent.
  * Use, thread: events/transport.h.
  * Borrows: the client, which must be closed after it, and the log.
- * Limits:  100 events a publish, 2 publishes in flight, 3 MiB a request: the sidecar takes 4 MiB
+ * Limits:  100 events a publish, 4 publishes in flight, 3 MiB a request: the sidecar takes 4 MiB
  *          unless told otherwise. */
 #include <stdint.h>
 #include <uv.h>
