@@ -56,11 +56,27 @@ static struct partition *find(const struct source_kafka *s, const rd_kafka_topic
 
 /* ---- commits ---- */
 
+/* Behind what was committed: the broker has lost its data, and a commit that had waited for it came
+ * after all. librdkafka never commits backwards by itself; left alone, that offset would one day
+ * hide events that nobody has had. */
+static void commit_back(struct source_kafka *s, struct partition *p)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, p->topic, p->id)->offset = p->done;
+    log_warn(s->log, "a partition begins anew", log_str("topic", p->topic),
+             log_int("partition", p->id), log_int("offset", p->done));
+    p->mark->committed = p->done;
+    (void)rd_kafka_commit_queue(s->client->rk, list, s->client->queue, NULL, NULL);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 /* Refused only for a partition that is no more ours. */
 static void store_offsets(struct source_kafka *s)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
     for (struct partition *p = s->partitions; p; p = p->next) {
+        if (p->done >= 0 && p->done < p->mark->committed)
+            commit_back(s, p);
         if (p->done == p->stored)
             continue;
         if (!list)
@@ -74,6 +90,16 @@ static void store_offsets(struct source_kafka *s)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+static void note_committed(struct source_kafka *s, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; list && i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *item = &list->elems[i];
+        struct mark *m = source_mark_find(s, item->topic, item->partition);
+        if (m && !item->err && item->offset >= 0)
+            m->committed = item->offset;
+    }
+}
+
 /* Those of a member that is no more in the group are refused: the next owner does them again, and
  * the inbox knows them. */
 static void take_commit(struct source_kafka *s, rd_kafka_event_t *event)
@@ -82,6 +108,7 @@ static void take_commit(struct source_kafka *s, rd_kafka_event_t *event)
     if (code == RD_KAFKA_RESP_ERR__NO_OFFSET)
         return;
     if (!code) {
+        note_committed(s, rd_kafka_event_topic_partition_list(event));
         s->stats.commits++;
         return;
     }
@@ -205,6 +232,11 @@ static void on_timer_closed(uv_handle_t *handle)
     struct source_kafka *s = handle->data;
     source_kafka_closed_fn closed = s->closed;
     void *ctx = s->closed_ctx;
+    while (s->marks) {
+        struct mark *m = s->marks;
+        s->marks = m->next;
+        mem_free(m);
+    }
     mem_free(s->spare);
     mem_free(s);
     closed(ctx);

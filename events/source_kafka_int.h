@@ -56,16 +56,25 @@ struct record_list {
     struct record *first, *last;
 };
 
+/* What the broker has confirmed of a partition that is ours or was; kept until the end. */
+struct mark {
+    struct mark *next;
+    int64_t committed; /* -1: nothing */
+    int32_t id;
+    char topic[];
+};
+
 struct partition {
     struct partition *next;
     struct source_kafka *s;
-    char *topic; /* owned */
+    const char *topic; /* of its mark */
     int32_t id;
     rd_kafka_queue_t *queue; /* what librdkafka has fetched of it */
     struct record *first, *last;
     uint32_t in_hand, under_way;
     int64_t done;   /* the offset to commit: all before it are done; -1: none */
     int64_t stored; /* what librdkafka knows of that */
+    struct mark *mark;
     bool is_ending; /* nothing more is taken from it or delivered */
 };
 
@@ -83,6 +92,7 @@ struct source_kafka {
     struct kafka_client *client; /* NULL once it is gone */
     enum source_state state;
     struct partition *partitions;
+    struct mark *marks;
     struct record_list ready, waiting;
     struct record *spare; /* for the next event: memory comes first, so that none is lost for it */
     struct record *buckets[SOURCE_BUCKETS];
@@ -103,6 +113,8 @@ struct source_kafka {
 
 /* ---- source_kafka_taken.c ---- */
 
+/* NULL when there is none. */
+struct mark *source_mark_find(const struct source_kafka *s, const char *topic, int32_t id);
 /* NULL when memory is out. */
 struct partition *source_partition_new(struct source_kafka *s, const char *topic, int32_t id);
 /* Nothing more is taken or delivered: what is neither under way nor done is dropped. */

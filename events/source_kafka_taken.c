@@ -349,16 +349,37 @@ uint64_t source_next_due_ms(const struct source_kafka *s)
 
 /* ---- partitions ---- */
 
+struct mark *source_mark_find(const struct source_kafka *s, const char *topic, int32_t id)
+{
+    struct mark *m = s->marks;
+    while (m && (m->id != id || strcmp(m->topic, topic) != 0))
+        m = m->next;
+    return m;
+}
+
+static struct mark *mark_of(struct source_kafka *s, const char *topic, int32_t id)
+{
+    struct mark *m = source_mark_find(s, topic, id);
+    size_t size = strlen(topic) + 1;
+    if (m)
+        return m;
+    m = mem_alloc(sizeof(*m) + size);
+    if (!m)
+        return NULL;
+    *m = (struct mark){.next = s->marks, .committed = -1, .id = id};
+    memcpy(m->topic, topic, size);
+    s->marks = m;
+    return m;
+}
+
 struct partition *source_partition_new(struct source_kafka *s, const char *topic, int32_t id)
 {
-    struct partition *p = mem_calloc(1, sizeof(*p));
-    char *copy = mem_strdup(topic);
-    if (!p || !copy) {
-        mem_free(p);
-        mem_free(copy);
+    struct mark *mark = mark_of(s, topic, id);
+    struct partition *p = mark ? mem_alloc(sizeof(*p)) : NULL;
+    if (!p)
         return NULL;
-    }
-    *p = (struct partition){.s = s, .topic = copy, .id = id, .done = -1, .stored = -1};
+    *p = (struct partition){
+        .s = s, .topic = mark->topic, .id = id, .done = -1, .stored = -1, .mark = mark};
     /* Not to the consumer's queue, where nothing could be left lying for want of room. */
     p->queue = rd_kafka_queue_get_partition(s->client->rk, topic, id);
     rd_kafka_queue_forward(p->queue, NULL);
@@ -404,6 +425,5 @@ void source_partition_free(struct partition *p)
     while ((event = rd_kafka_queue_poll(p->queue, 0)))
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(p->queue);
-    mem_free(p->topic);
     mem_free(p);
 }
