@@ -3,6 +3,7 @@ daprd gives them, and what becomes of events when a part is killed, stopped or s
 
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -414,6 +415,56 @@ class OnRedis(Broker, Stack):
 
     def component(self, folder):
         pubsub_redis(folder, self.broker.address)
+
+
+class Manifests(Stack):
+    """The files of k8s/dapr, with addresses of this machine and without what only a cluster has."""
+
+    FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "k8s", "dapr")
+
+    def take(self, folder, name, **values):
+        """`values`: what stands for the setting of that name."""
+        with open(os.path.join(self.FOLDER, f"{name}.yaml"), encoding="utf-8") as f:
+            text = f.read()
+        text = re.sub(r"  namespace: .*\n|auth:\n  secretStore: .*\n", "", text)
+        for setting, value in values.items():
+            text, count = re.subn(
+                rf"(- name: {setting}\n)      (value: .*|secretKeyRef:\n        .*\n        .*)\n",
+                lambda found, v=value: f'{found[1]}      value: "{v}"\n', text)
+            self.assertEqual(count, 1, setting)
+        with open(os.path.join(folder, f"{name}.yaml"), "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def check(self, folder, identity):
+        daprd = self.sidecar(folder)
+        daprd.app_id = "notification-service"
+        daprd.start()
+        driver = self.drive(daprd)
+        driver.call("wait", timeout_ms=10000)
+        driver.call("transport", pubsub=BUS)
+        self.assertEqual(driver.call("identify")["identity"], identity)
+        wait_for(lambda: driver.send("task-events", [entry(1)]) == [ACKED], 30, "a publish")
+        self.assertIn("Resiliency configuration", daprd.log_tail(100000))
+        return driver
+
+    def test_on_kafka_with_state(self):
+        broker, folder = self.use(Kafka()), self.folder()
+        postgres = Postgres()
+        self.addCleanup(postgres.stop)
+        self.take(folder, "pubsub-kafka", brokers=broker.brokers, authType="none",
+                  saslUsername="", saslPassword="")
+        self.take(folder, "resiliency")
+        self.take(folder, "statestore-postgres", connectionString=postgres.url)
+        driver = self.check(folder, "pubsub.kafka/v1")
+        item = {"key": "k", "value": "1", "first_write": True}
+        self.assertEqual(driver.status("state_save", store=STORE, items=[item]), 0)
+        self.assertEqual(driver.status("state_save", store=STORE, items=[item]), said.CONFLICT)
+
+    def test_on_redis(self):
+        broker, folder = self.use(Redis()), self.folder()
+        self.take(folder, "pubsub-redis", redisHost=broker.address, redisPassword="")
+        self.take(folder, "resiliency")
+        self.check(folder, "pubsub.redis/v1")
 
 
 if __name__ == "__main__":
