@@ -8,7 +8,8 @@ import tempfile
 
 from balancer import Balancer
 from rig import ROUTES, TOKEN, Program, Rig
-from stack import Daprd, Scheduler, SmtpSink, free_port, state_postgres, worker_binary
+from stack import (Daprd, Scheduler, SmtpSink, free_port, pubsub_redis, state_postgres,
+                   worker_binary)
 
 # Program: app id, what the direct transport posts to it (topic, path).
 WORKERS = {
@@ -65,6 +66,8 @@ class WorkersRig(Rig):
 
     def write_component(self):
         super().write_component()
+        if self.redis:  # as it is meant to run
+            pubsub_redis(self.resources, self.redis.address)
         if self.is_dapr:
             state_postgres(self.resources, self.postgres.url)
 
