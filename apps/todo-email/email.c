@@ -63,7 +63,8 @@ static void leave_slot(struct email_op *op)
 void email_op_end(struct email_op *op, enum consumer_verdict verdict)
 {
     uv_close((uv_handle_t *)&op->timer, on_op_closed);
-    consumer_turn_end(op->turn, verdict, verdict == CONSUMER_DONE ? NULL : &op->err);
+    bool is_done = verdict == CONSUMER_DONE || verdict == CONSUMER_REPEATED;
+    consumer_turn_end(op->turn, verdict, is_done ? NULL : &op->err);
     leave_slot(op);
 }
 
@@ -235,7 +236,7 @@ static void on_recipient(struct email_op *op, const struct db_recipient_reply *r
     bool has_address = smtp_is_address(reply->email) && reply->email.len < sizeof(op->to);
     if (reply->is_handled) {
         email_metrics_mail(&op->email->metrics, EMAIL_DUPLICATE);
-        email_op_end(op, CONSUMER_DONE);
+        email_op_end(op, CONSUMER_REPEATED);
     } else if (!reply->is_found) {
         end_without(op, EMAIL_NO_USER);
     } else if (op->email->options.smtp && !has_address) {
@@ -259,8 +260,7 @@ static void on_answer(void *ctx, int status, const struct db_recipient_reply *re
         ask(op);
     } else {
         op->err = *err;
-        email_op_end(op, status == DB_ECONSTRAINT || status == DB_EINTERNAL ? CONSUMER_FAILED
-                                                                            : CONSUMER_UNAVAILABLE);
+        email_op_end(op, consumer_verdict_of(status));
     }
 }
 
