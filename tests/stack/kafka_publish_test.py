@@ -19,7 +19,14 @@ class Publish(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory(prefix="todo-kafka-")
         cls.addClassCleanup(cls.folder.cleanup)
         cls.authority = Authority(cls.folder.name)
-        cls.kafka = Kafka(sasl=True, tls=cls.authority.issue()).start()
+        plain = ("org.apache.kafka.common.security.plain.PlainLoginModule required "
+                 f'user_{SCRAM_USER}="{SCRAM_PASSWORD}";')
+        scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        prefix = "listener.name.sasl_plaintext"
+        cls.kafka = Kafka(sasl=True, tls=cls.authority.issue(), settings=(
+            f"{prefix}.sasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512,PLAIN",
+            f"{prefix}.plain.sasl.jaas.config={plain}",
+            f"{prefix}.scram-sha-512.sasl.jaas.config={scram}")).start()
         cls.addClassCleanup(cls.kafka.close)
         cls.topics = Topics(cls.kafka.brokers)
 
@@ -113,6 +120,17 @@ class Publish(unittest.TestCase):
         self.assertIn("Kafka refuses us", "".join(wrong.log))
         self.assertNotIn("a wrong one", "".join(wrong.log) + str(wrong.outcomes))
         self.assertNotIn(SCRAM_PASSWORD, "".join(right.log))
+
+    def test_each_mechanism_is_spoken(self):
+        self.kafka.tool("kafka.admin.ConfigCommand", "--bootstrap-server", self.kafka.brokers,
+                        "--alter", "--entity-type", "users", "--entity-name", SCRAM_USER,
+                        "--add-config", f"SCRAM-SHA-512=[password={SCRAM_PASSWORD}]")
+        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"):
+            p = self.publisher(brokers=self.kafka.sasl_brokers, KAFKA_SASL_MECHANISM=mechanism,
+                               KAFKA_SASL_USERNAME=SCRAM_USER, KAFKA_SASL_PASSWORD=SCRAM_PASSWORD)
+            p.send(line(TASKS, 1, event(1)))
+            self.assertEqual(p.end(), 0)
+            self.assertEqual(p.count(), 1, mechanism)
 
     def test_tls_is_verified(self):
         user = {"KAFKA_SASL_MECHANISM": "SCRAM-SHA-256", "KAFKA_SASL_USERNAME": SCRAM_USER,
