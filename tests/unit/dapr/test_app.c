@@ -136,7 +136,7 @@ static void on_answer(void *ctx, int status, const struct http_client_response *
 {
     struct fixture *f = ctx;
     (void)err;
-    f->status = status ? status : res->status;
+    f->status = res ? res->status : status;
     snprintf(f->body, sizeof(f->body), "%.*s", res ? (int)res->body.len : 0,
              res && res->body.len ? res->body.ptr : "");
 }
