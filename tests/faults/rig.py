@@ -74,7 +74,7 @@ class Rig:
         self.record_file = os.path.join(self.folder, "recorded.jsonl")
         self.postgres = PostgresServer(settings=["fsync=off"])
         self.kafka = Kafka() if has_both or "kafka" in transport else None
-        self.redis = Redis(fsync=True) if has_both or "redis" in transport else None
+        self.redis = Redis() if has_both or "redis" in transport else None
         self.recorder_port = free_port()
         self.sidecars, self.replicas = [], []
         if transport.startswith("dapr"):
@@ -121,8 +121,7 @@ class Rig:
         if self.transport == "dapr-kafka":
             pubsub_kafka(self.resources, self.kafka.brokers)
         elif self.transport == "dapr-redis":
-            pubsub_redis(self.resources, self.redis.address, processingTimeout="5s",
-                         redeliverInterval="1s")
+            pubsub_redis(self.resources, self.redis.address)
 
     @property
     def all(self):

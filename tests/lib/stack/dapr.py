@@ -163,7 +163,8 @@ class Daprd(Process):
         return http_status(f"{self.url}/v1.0/healthz/outbound") == 204
 
 
-# Dapr's own name resolution announces each sidecar by multicast; nothing here looks for another.
+# Dapr's own name resolution announces each sidecar by multicast, and nothing here looks for another. So
+# one is named that this build of daprd does not have: it says so once in its log, and goes on without.
 CONFIGURATION = """apiVersion: dapr.io/v1alpha1
 kind: Configuration
 metadata:
