@@ -20,7 +20,8 @@
 #define EVICT_MS      500
 #define RING_MS       5
 #define POLL_MS       1000
-#define WINDOW_MIN    256
+#define WINDOW_SHARES 6 /* of what may be in flight: that, what waits, and what is being marked */
+#define WINDOW_MIN    512
 #define WINDOW_MAX    4096
 #define KNOWN_BYTES   (1u << 20)
 #define POOL_CLOSE_MS 500
@@ -326,7 +327,8 @@ static void init_lanes(struct relay *r)
     }
     for (size_t i = 0; i < 2; i++)
         r->marks[i] = (struct relay_mark){.relay = r, .is_letters = i == 1};
-    uint64_t window = 2 * (uint64_t)r->transport->entries_max * r->transport->publish_max;
+    uint64_t window =
+        WINDOW_SHARES * (uint64_t)r->transport->entries_max * r->transport->publish_max;
     r->window = window < WINDOW_MIN   ? WINDOW_MIN
                 : window > WINDOW_MAX ? WINDOW_MAX
                                       : (uint32_t)window;
