@@ -16,7 +16,7 @@
 #include "email_int.h"
 
 #define SLOTS         4
-#define LEASE_MS      25000
+#define LEASE_MS      6000
 #define RETRIES_KEPT  10000
 #define MARK_TRIES    20
 #define MARK_PAUSE_MS 500
@@ -35,13 +35,17 @@ static void try_close(struct email *e)
     closed(ctx);
 }
 
-static void on_op_closed(uv_handle_t *handle)
+static void free_op(struct email_op *op)
 {
-    struct email_op *op = handle->data;
     struct email *e = op->email;
     mem_free(op);
     e->op_count--;
     try_close(e);
+}
+
+static void on_op_closed(uv_handle_t *handle)
+{
+    email_claim_close(handle->data, free_op);
 }
 
 static void fill_slots(struct email *e);
@@ -295,6 +299,7 @@ void email_handle(void *ctx, const struct consumer_event *event, struct consumer
     op->turn = turn;
     uv_timer_init(e->loop, &op->timer);
     op->timer.data = op;
+    email_claim_init(op);
     e->op_count++;
     snprintf(op->key, sizeof(op->key), EMAIL_KEY_PREFIX "%.*s", (int)event->id.len, event->id.ptr);
     uint64_t wait_ms = time_until_try(op);

@@ -3,12 +3,14 @@
  *
  *   handled before? (todo.inbox) -> a free slot -> claim (state store) -> send -> mark -> done
  *
- * Once:    the claim is the key email:event:<id>, written only where it is absent, with a lease; a
- *          worker that dies with it leaves the mail to the next, who takes the claim over by its
- *          ETag once the lease has run out. What was sent is marked in todo.inbox, which is the
- * same whatever carries the events, and in the key. A worker that dies between sending and marking
- * has the mail sent once more, with the same Message-ID and the same bytes. Leases are compared
- * with each worker's own clock: clocks that differ by more than a lease could let two send.
+ * Once:    the claim is the key email:event:<id>, written only where it is absent, with a lease
+ *          renewed while the mail is in hand; a worker that dies with it leaves the mail to the
+ *          next, who takes the claim over by its ETag once the lease has run out. What was sent is
+ *          marked in todo.inbox, which is the same whatever carries the events, and in the key. A
+ *          worker that dies between sending and marking has the mail sent once more, with the same
+ *          Message-ID and the same bytes. Leases are compared with each worker's own clock: clocks
+ *          that differ by more than half a lease could let two send, and so could a worker that
+ *          stands still, or cannot renew, for as long as a lease.
  * Failure: 4xx, no connection, an answer that is lost: tried again after 1, 2, 4 … 60 s, and
  *          never a dead letter: the delivery is held for HOLD_MS at most and then given back. While
  *          the server cannot be reached no mail is tried. 5xx: a dead letter with its words.
@@ -60,7 +62,7 @@ struct email_options {
     const char *link_template; /* NULL: no links */
     struct metrics *metrics;   /* may be NULL */
     uint32_t slots;            /* 0: 4 */
-    uint32_t lease_ms;         /* longer than a mail may take; 0: 25 s */
+    uint32_t lease_ms;         /* of a claim, which is renewed while the mail is in hand; 0: 6 s */
     uint32_t retry_min_ms;     /* 0: EMAIL_RETRY_MIN_MS */
 };
 

@@ -1,4 +1,6 @@
 /* The key email:event:<id>: {"status":"claimed","owner":…,"until_us":…}, {"status":"sent"}.
+ * A claim is renewed while its mail is in hand, so that the lease can be shorter than a mail may
+ * take: what a killed worker had in hand waits no longer than that.
  *
  *   absent                        -> written if still absent                  -> send
  *   claimed, its lease is over,
@@ -14,8 +16,9 @@
 #include "email_int.h"
 #include "shared/state_store.h"
 
-#define TRIES_MAX  3
-#define VALUE_SIZE 160
+#define TRIES_MAX         3
+#define VALUE_SIZE        160
+#define RENEWALS_OF_LEASE 4 /* so that some may fail */
 
 struct claim {
     bool is_sent;
@@ -58,38 +61,8 @@ static void end_failed(struct email_op *op, const struct error *err)
     email_op_give_back(op, op->email->options.retry_min_ms);
 }
 
-/* ---- claiming ------------------------------------------------------------------------------- */
-
-static void look(struct email_op *op);
-
-static void on_claimed(void *ctx, int status, const struct error *err)
-{
-    struct email_op *op = ctx;
-    if (!status) {
-        email_metrics_claim(&op->email->metrics, EMAIL_CLAIM_WON);
-        email_send(op);
-    } else if (status == STATE_ECONFLICT) {
-        look(op);
-    } else {
-        end_failed(op, err);
-    }
-}
-
-static void on_taken_over(void *ctx, int status, const struct error *err)
-{
-    struct email_op *op = ctx;
-    if (!status) {
-        email_metrics_claim(&op->email->metrics, EMAIL_CLAIM_TAKEN);
-        email_send(op);
-    } else if (status == STATE_ECONFLICT) {
-        end_lost(op, op->email->options.retry_min_ms);
-    } else {
-        end_failed(op, err);
-    }
-}
-
 /* `etag` empty: if absent. */
-static void write_claim(struct email_op *op, struct slice etag)
+static int save_claim(struct email_op *op, struct slice etag, state_done_fn fn, struct error *err)
 {
     const struct email *e = op->email;
     char value[VALUE_SIZE];
@@ -104,8 +77,108 @@ static void write_claim(struct email_op *op, struct slice etag)
         .etag = etag,
         .ttl_s = EMAIL_SENT_TTL_S,
     };
+    return state_save(e->options.state, &save, fn, op, err);
+}
+
+/* ---- renewing ------------------------------------------------------------------------------- */
+
+static void on_renewal_closed(uv_handle_t *handle)
+{
+    struct email_op *op = handle->data;
+    op->on_claim_closed(op);
+}
+
+static void end_renewal(struct email_op *op)
+{
+    op->is_renewing = false;
+    if (op->on_claim_closed)
+        uv_close((uv_handle_t *)&op->renewal, on_renewal_closed);
+}
+
+/* One that failed is followed by the next. */
+static void on_renewed(void *ctx, int status, const struct error *err)
+{
+    (void)status;
+    (void)err;
+    end_renewal(ctx);
+}
+
+/* It may be another's by now, marked, or given up. */
+static void on_renewal_looked(void *ctx, int status, const struct state_entry *entry,
+                              const struct error *err)
+{
+    struct email_op *op = ctx;
+    struct claim claim = {0};
+    (void)err;
+    if (!status && entry->is_found)
+        read_claim(op, entry->value, &claim);
+    if (!claim.is_mine || save_claim(op, entry->etag, on_renewed, NULL))
+        end_renewal(op);
+}
+
+static void renew(uv_timer_t *timer)
+{
+    struct email_op *op = timer->data;
+    if (!op->is_renewing)
+        op->is_renewing = state_get(op->email->options.state, slice_from_cstr(op->key),
+                                    on_renewal_looked, op, NULL) == 0;
+}
+
+static void hold_claim(struct email_op *op, enum email_claim outcome)
+{
+    uint64_t every_ms = op->email->options.lease_ms / RENEWALS_OF_LEASE;
+    email_metrics_claim(&op->email->metrics, outcome);
+    uv_timer_start(&op->renewal, renew, every_ms, every_ms);
+    email_send(op);
+}
+
+void email_claim_init(struct email_op *op)
+{
+    uv_timer_init(op->email->loop, &op->renewal);
+    op->renewal.data = op;
+}
+
+void email_claim_close(struct email_op *op, void (*fn)(struct email_op *op))
+{
+    op->on_claim_closed = fn;
+    uv_timer_stop(&op->renewal);
+    if (!op->is_renewing)
+        end_renewal(op);
+}
+
+/* ---- claiming ------------------------------------------------------------------------------- */
+
+static void look(struct email_op *op);
+
+static void on_claimed(void *ctx, int status, const struct error *err)
+{
+    struct email_op *op = ctx;
+    if (!status) {
+        hold_claim(op, EMAIL_CLAIM_WON);
+    } else if (status == STATE_ECONFLICT) {
+        look(op);
+    } else {
+        end_failed(op, err);
+    }
+}
+
+static void on_taken_over(void *ctx, int status, const struct error *err)
+{
+    struct email_op *op = ctx;
+    if (!status) {
+        hold_claim(op, EMAIL_CLAIM_TAKEN);
+    } else if (status == STATE_ECONFLICT) {
+        end_lost(op, op->email->options.retry_min_ms);
+    } else {
+        end_failed(op, err);
+    }
+}
+
+/* `etag` empty: if absent. */
+static void write_claim(struct email_op *op, struct slice etag)
+{
     struct error err;
-    if (state_save(e->options.state, &save, etag.len > 0 ? on_taken_over : on_claimed, op, &err))
+    if (save_claim(op, etag, etag.len > 0 ? on_taken_over : on_claimed, &err))
         end_failed(op, &err);
 }
 
@@ -171,6 +244,7 @@ static void on_released(void *ctx, int status, const struct error *err)
 
 void email_claim_release(struct email_op *op)
 {
+    uv_timer_stop(&op->renewal);
     if (state_delete(op->email->options.state, slice_from_cstr(op->key), on_released, op, NULL))
         end_released(op);
 }

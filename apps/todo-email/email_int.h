@@ -29,6 +29,9 @@ struct email_op {
     enum consumer_verdict verdict; /* for when the claim is released … */
     uint64_t hold_ms;              /* … and how long CONSUMER_UNAVAILABLE waits then */
     void (*on_marked)(struct email_op *op, bool is_done);
+    uv_timer_t renewal; /* of the claim */
+    bool is_renewing;   /* a call is in flight */
+    void (*on_claim_closed)(struct email_op *op);
     struct error err;
     char key[EMAIL_KEY_SIZE];
     char to[256];
@@ -65,6 +68,9 @@ uint64_t email_op_failed(struct email_op *op, bool is_of_server);
 void email_op_went_well(struct email_op *op);
 
 /* ---- email_claim.c ---- */
+void email_claim_init(struct email_op *op);
+/* No more renewals; `fn` comes once, later, when none is in flight. */
+void email_claim_close(struct email_op *op, void (*fn)(struct email_op *op));
 /* -> email_send, or the end. */
 void email_claim(struct email_op *op);
 /* Gives the claim up, then ends with op->verdict. */

@@ -14,8 +14,6 @@
 #include "email/maildir.h"
 #include "shared/state_store.h"
 
-#define LEASE_MORE_MS 5000 /* than a mail may take */
-
 enum {
     SMTP_URL,
     SMTP_USERNAME,
@@ -219,7 +217,6 @@ static int open_email(struct part *p, struct error *err)
         .link_template = w->own[TASK_URL_TEMPLATE].text,
         .metrics = w->metrics,
         .slots = (uint32_t)w->own[SMTP_CONNECTIONS].num,
-        .lease_ms = (uint32_t)w->own[SMTP_TIMEOUT_MS].num + LEASE_MORE_MS,
     };
     return email_new(w->loop, w->pool, w->log, &options, &p->email, err);
 }
