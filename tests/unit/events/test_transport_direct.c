@@ -82,7 +82,8 @@ static void open_transport(struct fixture *f, const char *token)
              "task-events=http://127.0.0.1:%u/a, task-events=http://127.0.0.1:%u/b,"
              "task-events-dlq=http://127.0.0.1:%u/a",
              port, port, port);
-    const struct transport_direct_options options = {.subscribers = f->subscribers, .token = token};
+    const struct transport_direct_options options = {
+        .timeout_ms = 1000, .subscribers = f->subscribers, .token = token};
     if (transport_direct_new(&f->loop, &options, &f->transport, &err))
         fail_msg("%s", err.text);
 }
