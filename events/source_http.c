@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "dapr/app.h"
 #include "events/source_http_int.h"
 
 #define ANSWER_MAX 1024

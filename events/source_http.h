@@ -20,12 +20,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "dapr/app.h"
 #include "events/consumer.h"
 
 #define SOURCE_HTTP_ATTRIBUTES_MAX 32
 #define SOURCE_HTTP_BULK_MAX       10
 
+struct dapr_job_route; /* dapr/app.h */
 struct http_request;
 struct source_http;
 

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/http_metrics.h"
 #include "base/log.h"
+#include "dapr/app.h"
 #include "events/source_http.h"
 #include "shared/mender.h"
 #include "shared/pool_metrics.h"
