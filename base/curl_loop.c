@@ -94,9 +94,24 @@ static void deliver(struct curl_loop *c)
         finish_close(c);
 }
 
+/* Those whose socket cannot be watched: nothing would ever happen to them. */
+static void end_starved(struct curl_loop *c)
+{
+    struct curl_transfer *next;
+    for (struct curl_transfer *t = c->active.first; t; t = next) {
+        next = t->next;
+        if (!t->is_starved)
+            continue;
+        t->code = CURLE_OUT_OF_MEMORY;
+        end_transfer(t);
+    }
+}
+
 static void on_deferred(uv_timer_t *timer)
 {
-    deliver(timer->data);
+    struct curl_loop *c = timer->data;
+    end_starved(c);
+    deliver(c);
 }
 
 static void cancel(struct curl_transfer *t)
@@ -184,13 +199,22 @@ static struct watched_socket *watch(struct curl_loop *c, curl_socket_t fd)
     return s;
 }
 
+static void starve(struct curl_loop *c, CURL *easy)
+{
+    struct curl_transfer *t = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
+    if (!t)
+        return;
+    t->is_starved = true;
+    uv_timer_start(&c->deferred, on_deferred, 0, 0);
+}
+
 /* An error told to curl from here would end all transfers for ever. A socket that cannot be watched
- * for want of memory is left alone instead, and its transfer ends by its timeout. */
+ * for want of memory is left alone instead, and its transfer ends once curl has returned. */
 static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
 {
     struct curl_loop *c = ctx;
     struct watched_socket *s = socket_ctx;
-    (void)easy;
     if (what == CURL_POLL_REMOVE) {
         if (s)
             uv_close((uv_handle_t *)&s->handle, on_socket_closed);
@@ -201,6 +225,8 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
         s = watch(c, fd);
     if (s)
         uv_poll_start(&s->handle, events, on_poll);
+    else
+        starve(c, easy);
     return 0;
 }
 

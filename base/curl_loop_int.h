@@ -24,6 +24,7 @@ struct curl_transfer {
     bool stays; /* the caller's wish: ended well it stays in curl, with its connection, until
                    curl_loop_keep (CURLOPT_CONNECT_ONLY needs that) */
     bool is_in_curl;
+    bool is_starved;   /* its socket cannot be watched, for want of memory */
     bool has_ended;    /* is in loop.ended */
     bool is_cancelled; /* once ended */
     CURLcode code;     /* once ended and not cancelled */
