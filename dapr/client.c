@@ -264,7 +264,8 @@ static bool can_retry(const struct dapr_call *call, int status)
     const struct dapr_client *c = call->client;
     bool is_safe = status == DAPR_EUNAVAILABLE || (status == DAPR_EUNKNOWN && call->is_read);
     uint64_t due_ms = uv_now(c->loop) + ((uint64_t)RETRY_MS << (call->tries - 1));
-    return is_safe && !c->is_closing && call->tries < TRIES_MAX && due_ms < call->deadline_ms;
+    return is_safe && !call->is_once && !c->is_closing && call->tries < TRIES_MAX &&
+           due_ms < call->deadline_ms;
 }
 
 static void wait_turn(struct dapr_call *call)

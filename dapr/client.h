@@ -9,7 +9,9 @@
  *          first uses dapr_client_wait.
  * Retries: a call that found no connection (so that nothing was sent), and a read whose connection
  *          broke, is tried again after 50, 100, 200 ms … within its timeout, 3 times at most. No
- *          answer of the sidecar is ever tried again by this module.
+ *          answer of the sidecar is ever tried again by this module, nor a publish: whoever sends
+ *          events has an order to keep, and has to hear first that the sidecar went away, since
+ *          another broker may stand behind it when it is back.
  * Owns:    its connections, kept alive, and the calls in flight. Borrows the loop and the log.
  * Thread:  loop thread only.
  * Limits:  calls_max calls in flight; an answer has at most answer_max_bytes. */

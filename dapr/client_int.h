@@ -34,6 +34,7 @@ struct dapr_call {
     struct buf url, body, if_match;
     bool has_query;
     bool is_read; /* may be sent twice */
+    bool is_once; /* is never tried again here */
     unsigned tries;
     uint64_t deadline_ms, due_ms;
     dapr_reply_fn reply;

@@ -103,6 +103,7 @@ int dapr_publish(struct dapr_client *c, const char *pubsub, const char *topic,
     struct dapr_call *call = publish_call(c, "/v1.0/publish", pubsub, topic, call_reply_done);
     if (!call)
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
+    call->is_once = true;
     call->fn.done = fn;
     call->ctx = ctx;
     call_query(call, "metadata.rawPayload", SLICE_LIT("false"));
@@ -274,6 +275,7 @@ int dapr_publish_bulk(struct dapr_client *c, const char *pubsub, const char *top
     struct dapr_call *call = publish_call(c, "/v1.0/publish/bulk", pubsub, topic, bulk_reply);
     if (!call)
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
+    call->is_once = true;
     call->fn.bulk = fn;
     call->ctx = ctx;
     status = write_entries(call, events, count, err);

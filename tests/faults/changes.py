@@ -95,7 +95,7 @@ def scenario(name, seed, rate, pause_s):
             raise
         load.end()
         load.join()
-        verdict = Verdict(rig, load, may_overtake=name == "swap")
+        verdict = Verdict(rig, load)
         verdict.figures = {"scenario": name, "seed": seed, **figures}
         verdict.wait_until_settled()
         verdict.check().require()

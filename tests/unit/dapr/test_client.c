@@ -133,12 +133,26 @@ static void a_sidecar_that_is_not_there_is_tried_again_and_then_told(void **stat
     fixture_wait(f, dapr_client_wait(f->client, 5000, heard_done, &f->heard));
     fixture_close_server(f);
     uint64_t begin = uv_hrtime();
-    publish(f);
+    fixture_wait(f, dapr_state_get(f->client, "s", SLICE_LIT("k"), on_state, &f->heard, NULL));
     assert_int_equal(f->heard.status, DAPR_EUNAVAILABLE);
     assert_true(uv_hrtime() - begin > UINT64_C(300) * 1000000); /* 50, 100 and 200 ms lie between */
     while (dapr_client_is_up(f->client))
         uv_run(&f->loop, UV_RUN_ONCE);
     assert_false(f->is_up);
+}
+
+static void a_publish_is_never_tried_again(void **state)
+{
+    struct fixture *f = *state;
+    fixture_wait(f, dapr_client_wait(f->client, 5000, heard_done, &f->heard));
+    fixture_close_server(f);
+    uint64_t begin = uv_hrtime();
+    publish(f);
+    assert_int_equal(f->heard.status, DAPR_EUNAVAILABLE);
+    uint64_t took = uv_hrtime() - begin;
+    begin = uv_hrtime();
+    fixture_wait(f, dapr_state_get(f->client, "s", SLICE_LIT("k"), on_state, &f->heard, NULL));
+    assert_true(took < uv_hrtime() - begin); /* which is */
 }
 
 static void a_call_that_gets_no_answer_ends_with_its_time(void **state)
@@ -274,6 +288,7 @@ int main(void)
         FIXTURE_TEST(a_call_carries_the_token),
         FIXTURE_TEST(each_answer_has_its_code),
         FIXTURE_TEST(a_sidecar_that_is_not_there_is_tried_again_and_then_told),
+        FIXTURE_TEST(a_publish_is_never_tried_again),
         FIXTURE_TEST(a_call_that_gets_no_answer_ends_with_its_time),
         FIXTURE_TEST(an_answer_that_is_too_large_is_refused),
         FIXTURE_TEST(calls_past_the_limit_are_refused),
