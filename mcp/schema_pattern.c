@@ -1,8 +1,9 @@
 /* Regular expressions: POSIX extended, as regcomp has them, less what would mislead or harm:
  *   - escapes and groups that mean something else to ECMA 262 than to POSIX ("\d" is a "d" here)
  *     are refused when the schema is compiled, so that a pattern reads alike in both;
- *   - back references, which take exponential time, and repetitions that multiply to more than
- *     REPEATS_MAX atoms, which take the memory. */
+ *   - back references, and repetitions of repetitions ("a**{9}", which ECMA 262 lacks too), which
+ *     take exponential time, and repetitions that multiply to more than REPEATS_MAX atoms, which
+ *     take the memory. */
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -17,6 +18,7 @@ struct scan {
     size_t sums[GROUPS_MAX + 1]; /* of the open groups */
     size_t depth;
     size_t last; /* the last atom's */
+    bool is_repeated;
     const char *fault;
 };
 
@@ -117,6 +119,10 @@ static const char *scan_pattern(const char *text)
     if (strlen(text) > SCHEMA_PATTERN_MAX)
         return "is too long";
     while (*s.at && !s.fault) {
+        bool is_repeat = strchr("*+?{", *s.at) != NULL;
+        if (is_repeat && s.is_repeated)
+            return "repeats a repetition";
+        s.is_repeated = is_repeat;
         if (*s.at == '\\')
             scan_escape(&s);
         else if (*s.at == '[')

@@ -75,6 +75,8 @@ static void a_pattern_that_would_mislead_or_harm_is_refused(void **state)
         {"{'pattern':'a*?'}", "lazy"},
         {"{'pattern':'((a{100}){100}){100}'}", "repeats"},
         {"{'pattern':'a{99999}'}", "repeats"},
+        {"{'pattern':'a**'}", "repetition"},
+        {"{'pattern':'b********{6}'}", "repetition"},
         {"{'pattern':'((((((((((((((((((a))))))))))))))))))'}", "deep"},
     };
     (void)state;
