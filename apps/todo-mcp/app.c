@@ -14,6 +14,7 @@
 #include "routes.h"
 #include "shared/database.h"
 #include "shared/tracing.h"
+#include "shared/trim.h"
 #include "tools/changes.h"
 #include "tools/prompts.h"
 #include "tools/resources.h"
@@ -347,6 +348,8 @@ int app_run(const struct settings *settings, struct error *err)
         app_abandon(&app);
     else if (app.is_stop_wanted)
         app_stop(&app);
+    else
+        trim_memory();
     uv_run(&app.loop, UV_RUN_DEFAULT);
     int left = uv_loop_close(&app.loop);
     app_free(&app);
