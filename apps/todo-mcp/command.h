@@ -1,5 +1,5 @@
 #pragma once
-/* apps/todo-mcp/command: what todo-mcp outbox and todo-mcp dlq share: flags, database, one
+/* apps/todo-mcp/command: what todo-mcp outbox, dlq and key share: flags, database, one
  * statement after the other, and the end.
  *
  * Use: command_open -> a call that ends with command_done -> command_wait … -> command_close. */

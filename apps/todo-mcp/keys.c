@@ -6,38 +6,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <uv.h>
 
 #include "api_key.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/error.h"
+#include "command.h"
 #include "db/api_key.h"
-#include "db/embedded.h"
 #include "db/user.h"
 #include "scopes.h"
 #include "settings.h"
-#include "shared/database.h"
 
-#define EXIT_USAGE    2
 #define DAY_US        INT64_C(86400000000)
-#define CLOSE_MS      1000
 #define CHARACTER_MAX 4 /* bytes of UTF-8 */
 
-struct command {
+struct key_command {
+    struct command base;
     struct key_settings settings;
-    struct log log;
-    uv_loop_t loop;
-    struct db_embedded *embedded;
-    struct db_pool *pool;
     char key[API_KEY_SIZE]; /* create */
     uint32_t scopes;        /* create */
     int64_t user_id;        /* create */
     int64_t key_id;         /* revoke */
-    void (*print)(const struct command *c, const struct db_api_key_reply *reply);
-    int status;
-    struct error *err;
+    void (*print)(const struct key_command *c, const struct db_api_key_reply *reply);
 };
 
 /* ---- printing ---- */
@@ -61,7 +50,7 @@ static void print_row(const struct db_api_key *k)
     printf("\n");
 }
 
-static void print_list(const struct command *c, const struct db_api_key_reply *reply)
+static void print_list(const struct key_command *c, const struct db_api_key_reply *reply)
 {
     (void)c;
     printf("id\tname\tuser\tscopes\tcreated\texpires\tlast used\trevoked\n");
@@ -70,7 +59,7 @@ static void print_list(const struct command *c, const struct db_api_key_reply *r
 }
 
 /* The key alone goes to stdout, so that a script can take it. */
-static void print_created(const struct command *c, const struct db_api_key_reply *reply)
+static void print_created(const struct key_command *c, const struct db_api_key_reply *reply)
 {
     const struct db_api_key *k = &reply->keys[0];
     fprintf(stderr, "key %" PRId64 " of user %.*s, for %.*s; it is shown this once:\n", k->id,
@@ -78,7 +67,7 @@ static void print_created(const struct command *c, const struct db_api_key_reply
     printf("%s\n", c->key);
 }
 
-static void print_revoked(const struct command *c, const struct db_api_key_reply *reply)
+static void print_revoked(const struct key_command *c, const struct db_api_key_reply *reply)
 {
     (void)c;
     fprintf(stderr, "key %" PRId64 " (%.*s) is revoked; servers that run notice within 5 s\n",
@@ -87,26 +76,18 @@ static void print_revoked(const struct command *c, const struct db_api_key_reply
 
 /* ---- the statement ---- */
 
-static void finish(struct command *c, int status, const struct error *err)
-{
-    c->status = status;
-    if (status && err)
-        *c->err = *err;
-    uv_stop(&c->loop);
-}
-
 static void on_keys(void *ctx, int status, const struct db_api_key_reply *reply,
                     const struct error *err)
 {
-    struct command *c = ctx;
+    struct key_command *c = ctx;
     if (!status && reply->count == 0 && c->key_id)
-        status = error_set(c->err, BASE_EINVAL, "ID", "there is no key %" PRId64, c->key_id);
+        status = error_set(&c->base.err, BASE_EINVAL, "ID", "there is no key %" PRId64, c->key_id);
     else if (!status)
         c->print(c, reply);
-    finish(c, status, err);
+    command_done(&c->base, status, err);
 }
 
-static int submit_create(struct command *c)
+static int submit_create(struct key_command *c)
 {
     unsigned char hash[DIGEST_SIZE];
     char names[SCOPES_TEXT_SIZE];
@@ -115,103 +96,81 @@ static int submit_create(struct command *c)
     if (!status)
         status = api_key_hash(slice_from_cstr(c->key), hash);
     if (status)
-        return error_set(c->err, status, NULL, "no key could be made");
+        return error_set(&c->base.err, status, NULL, "no key could be made");
     const struct db_api_key_new key = {.user_id = c->user_id,
                                        .name = slice_from_cstr(c->settings.name),
                                        .scopes = slice_from_cstr(scopes_format(c->scopes, names)),
                                        .key_hash = hash,
                                        .expires_at = days ? clock_now_us() + days * DAY_US : 0};
-    return db_api_key_create(c->pool, &key, on_keys, c, NULL, c->err);
+    return db_api_key_create(c->base.pool, &key, on_keys, c, NULL, &c->base.err);
 }
 
 static void on_user(void *ctx, int status, const struct db_user_reply *user,
                     const struct error *err)
 {
-    struct command *c = ctx;
-    if (!status) {
+    struct key_command *c = ctx;
+    if (!status)
         c->user_id = user->id;
-        status = submit_create(c);
-        err = NULL; /* *c->err has it */
-    }
-    if (status)
-        finish(c, status, err);
+    command_done(&c->base, status, err);
 }
 
-static int submit(struct command *c)
+static int create(struct key_command *c)
 {
+    struct command *base = &c->base;
     const struct settings *s = &c->settings.base;
-    if (c->print == print_list)
-        return db_api_key_list(c->pool, on_keys, c, NULL, c->err);
-    if (c->print == print_revoked)
-        return db_api_key_revoke(c->pool, c->key_id, on_keys, c, NULL, c->err);
     const struct db_user_ask user = {.subject = slice_from_cstr(s->user),
                                      .zone = slice_from_cstr(s->timezone)};
-    return db_user_ensure(c->pool, &user, on_user, c, NULL, c->err);
+    int status =
+        command_wait(base, db_user_ensure(base->pool, &user, on_user, c, NULL, &base->err));
+    return status ? status : command_wait(base, submit_create(c));
+}
+
+static int run(struct key_command *c)
+{
+    struct command *base = &c->base;
+    if (c->print == print_list)
+        return command_wait(base, db_api_key_list(base->pool, on_keys, c, NULL, &base->err));
+    if (c->print == print_revoked)
+        return command_wait(base,
+                            db_api_key_revoke(base->pool, c->key_id, on_keys, c, NULL, &base->err));
+    return create(c);
 }
 
 /* ---- the command ---- */
 
-static void on_pool_closed(void *ctx)
-{
-    struct command *c = ctx;
-    c->pool = NULL;
-}
-
-static int run(struct command *c)
-{
-    const struct shared_settings *s = &c->settings.base.shared;
-    log_init(&c->log, STDERR_FILENO, s->log_level > LOG_WARN ? s->log_level : LOG_WARN,
-             s->log_format);
-    int status = uv_loop_init(&c->loop);
-    if (status)
-        return error_set(c->err, status, NULL, "no event loop: %s", uv_strerror(status));
-    status = database_open(s, &c->loop, &c->log, &c->embedded, &c->pool, c->err);
-    if (!status)
-        status = submit(c);
-    if (!status) {
-        uv_run(&c->loop, UV_RUN_DEFAULT);
-        status = c->status;
-    }
-    if (c->pool)
-        db_pool_close(c->pool, CLOSE_MS, on_pool_closed, c);
-    uv_run(&c->loop, UV_RUN_DEFAULT);
-    (void)uv_loop_close(&c->loop);
-    if (c->embedded)
-        db_embedded_close(c->embedded);
-    return status;
-}
-
-static int check_create(struct command *c)
+static int check_create(struct key_command *c)
 {
     const char *name = c->settings.name;
     if (!name || !*name || strlen(name) > (size_t)DB_API_KEY_NAME_MAX * CHARACTER_MAX)
-        return error_set(c->err, BASE_EINVAL, "NAME",
+        return error_set(&c->base.err, BASE_EINVAL, "NAME",
                          "--name says what the key is for, in 1 to %d "
                          "characters",
                          DB_API_KEY_NAME_MAX);
     for (const char *at = name; *at; at++) {
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            return error_set(c->err, BASE_EINVAL, "NAME", "--name must have no control characters");
+            return error_set(&c->base.err, BASE_EINVAL, "NAME",
+                             "--name must have no control characters");
     }
     if (!scopes_parse(slice_from_cstr(c->settings.scopes), &c->scopes) || !c->scopes)
-        return error_set(c->err, BASE_EINVAL, "SCOPES",
+        return error_set(&c->base.err, BASE_EINVAL, "SCOPES",
                          "--scopes is \"%.60s\"; expected tasks:read, tasks:write or both",
                          c->settings.scopes);
     return 0;
 }
 
-static int read_id(const char *text, struct command *c)
+static int read_id(const char *text, struct key_command *c)
 {
     char *end;
     errno = 0;
     c->key_id = strtoll(text, &end, 10);
     if (errno || *end || c->key_id <= 0)
-        return error_set(c->err, BASE_EINVAL, "ID", "\"%.40s\" is no key's id: see key list", text);
+        return error_set(&c->base.err, BASE_EINVAL, "ID", "\"%.40s\" is no key's id: see key list",
+                         text);
     return 0;
 }
 
 /* The words of the command -> what to do; `*used` are those before the flags. */
-static int read_command(struct command *c, int argc, char **argv, int *used)
+static int read_command(struct key_command *c, int argc, char **argv, int *used)
 {
     const char *word = argc > 1 ? argv[1] : "";
     *used = 2;
@@ -224,7 +183,7 @@ static int read_command(struct command *c, int argc, char **argv, int *used)
         *used = 3;
         return read_id(argv[2], c);
     } else {
-        return error_set(c->err, BASE_EINVAL, "",
+        return error_set(&c->base.err, BASE_EINVAL, "",
                          "the commands are key create, key list and "
                          "key revoke ID");
     }
@@ -245,30 +204,35 @@ static int print_help(void)
     struct buf text;
     buf_init(&text, 65536);
     settings_key_help(&text);
-    bool is_printed = !buf_status(&text) && fputs(text.ptr, stdout) >= 0 && fflush(stdout) == 0;
-    buf_deinit(&text);
-    return is_printed ? EXIT_SUCCESS : EXIT_FAILURE;
+    return command_print(&text);
+}
+
+static int fail(const struct key_command *c, int code)
+{
+    fprintf(stderr, "todo-mcp: %s\n%s", c->base.err.text,
+            code == COMMAND_USAGE ? "Try todo-mcp key --help.\n" : "");
+    return code;
 }
 
 int keys_main(int argc, char **argv)
 {
     int used;
-    struct error err = {0};
-    struct command c = {.err = &err};
+    struct key_command c = {0};
     if (wants_help(argc, argv))
         return print_help();
     int status = read_command(&c, argc, argv, &used);
     if (!status)
-        status = settings_load_key(&c.settings, argc - used + 1, argv + used - 1, &err);
+        status = settings_load_key(&c.settings, argc - used + 1, argv + used - 1, &c.base.err);
     if (!status && c.print == print_created)
         status = check_create(&c);
-    if (status) {
-        fprintf(stderr, "todo-mcp: %s\nTry todo-mcp key --help.\n", err.text);
-        return EXIT_USAGE;
-    }
-    if (run(&c)) {
-        fprintf(stderr, "todo-mcp: %s\n", err.text);
-        return EXIT_FAILURE;
-    }
+    if (status)
+        return fail(&c, COMMAND_USAGE);
+    c.base.settings = c.settings.base.shared;
+    status = command_open(&c.base);
+    if (!status)
+        status = run(&c);
+    command_close(&c.base);
+    if (status)
+        return fail(&c, EXIT_FAILURE);
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

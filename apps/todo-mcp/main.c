@@ -6,6 +6,7 @@
 #include "app.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "command.h"
 #include "dlq.h"
 #include "keys.h"
 #include "migrate.h"
@@ -20,9 +21,7 @@ static int print_help(void)
     struct buf text;
     buf_init(&text, 65536);
     settings_help(&text);
-    bool is_printed = !buf_status(&text) && fputs(text.ptr, stdout) >= 0 && fflush(stdout) == 0;
-    buf_deinit(&text);
-    return is_printed ? EXIT_SUCCESS : EXIT_FAILURE;
+    return command_print(&text);
 }
 
 int main(int argc, char **argv)

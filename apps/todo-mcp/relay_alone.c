@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "command.h"
 #include "db/embedded.h"
 #include "db/pool.h"
 #include "outgoing.h"
@@ -110,9 +111,7 @@ static int print_help(void)
     struct buf text;
     buf_init(&text, 65536);
     settings_relay_help(&text);
-    bool is_printed = !buf_status(&text) && fputs(text.ptr, stdout) >= 0 && fflush(stdout) == 0;
-    buf_deinit(&text);
-    return is_printed ? EXIT_SUCCESS : EXIT_FAILURE;
+    return command_print(&text);
 }
 
 int relay_main(int argc, char **argv)
