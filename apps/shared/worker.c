@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "shared/state_store.h"
 #include "shared/worker_int.h"
 
 #define EXIT_USAGE     2
@@ -112,4 +113,11 @@ int worker_main(const struct worker_spec *spec, int argc, char **argv)
         break;
     }
     return run(spec, argc, argv);
+}
+
+int worker_open_state(const struct worker *w, struct state_store **out)
+{
+    if (w->dapr)
+        return state_store_dapr_new(w->loop, w->dapr, w->settings->state_store_name, out);
+    return state_store_db_new(w->loop, w->pool, out);
 }

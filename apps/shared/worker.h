@@ -24,6 +24,7 @@ struct db_pool;
 struct error;
 struct log;
 struct metrics;
+struct state_store;
 struct tracer;
 
 /* What a worker's part is given; all of it outlives the part. */
@@ -39,6 +40,11 @@ struct worker {
     struct tracer *tracer;    /* NULL: nothing is traced; base/trace.h */
     struct dapr_client *dapr; /* NULL but with USE_DAPR */
 };
+
+/* The state store that the settings choose: the sidecar's with USE_DAPR, else the database's. 0 and
+ * *out, which the part closes, or BASE_ENOMEM. */
+__attribute__((warn_unused_result)) int worker_open_state(const struct worker *w,
+                                                          struct state_store **out);
 
 struct worker_turn; /* a job's run */
 /* Ends with worker_turn_end, once, now or later. */

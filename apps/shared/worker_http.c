@@ -4,26 +4,10 @@
 
 #include "base/buf.h"
 #include "base/http_server.h"
-#include "base/metrics.h"
 #include "dapr/client.h"
 #include "db/pool.h"
+#include "shared/probe.h"
 #include "shared/worker_int.h"
-
-#define METRICS_BYTES_MAX (4u << 20)
-
-static void answer(struct http_request *req, int status, const char *type, struct slice body)
-{
-    const struct http_header headers[] = {
-        {{"Content-Type", 12}, slice_from_cstr(type)},
-        {{"Cache-Control", 13}, {"no-store", 8}},
-    };
-    http_respond(req, status, headers, 2, body);
-}
-
-static void answer_json(struct http_request *req, int status, struct slice json)
-{
-    answer(req, status, "application/json", json);
-}
 
 /* What is missing, or NULL. */
 static const char *not_ready(const struct run *r)
@@ -47,19 +31,7 @@ static void answer_ready(const struct run *r, struct http_request *req)
     const char *why = not_ready(r);
     buf_init_fixed(&b, text, sizeof(text));
     buf_printf(&b, "{\"status\":\"%s\"}\n", why ? why : "ready");
-    answer_json(req, why ? 503 : 200, buf_slice(&b));
-}
-
-static void answer_metrics(const struct run *r, struct http_request *req)
-{
-    struct buf b;
-    buf_init(&b, METRICS_BYTES_MAX);
-    metrics_write(r->worker.metrics, &b);
-    if (buf_status(&b))
-        answer_json(req, 503, SLICE_LIT("{\"error\":\"out of memory\"}\n"));
-    else
-        answer(req, 200, METRICS_MIME, buf_slice(&b));
-    buf_deinit(&b);
+    probe_answer(req, why ? 503 : 200, buf_slice(&b));
 }
 
 /* True when the request is one of an operator's. */
@@ -67,11 +39,11 @@ static bool answer_probe(const struct run *r, struct http_request *req)
 {
     struct slice path = http_request_path(req);
     if (slice_is_equal(path, SLICE_LIT("/healthz")))
-        answer_json(req, 200, SLICE_LIT("{\"status\":\"ok\"}\n"));
+        probe_answer(req, 200, SLICE_LIT("{\"status\":\"ok\"}\n"));
     else if (slice_is_equal(path, SLICE_LIT("/readyz")))
         answer_ready(r, req);
     else if (slice_is_equal(path, SLICE_LIT("/metrics")))
-        answer_metrics(r, req);
+        probe_answer_metrics(req, r->worker.metrics);
     else
         return false;
     return true;
@@ -82,7 +54,7 @@ void run_http_handle(void *ctx, struct http_request *req)
     struct run *r = ctx;
     if (answer_probe(r, req) || (r->http.source && source_http_handle(r->http.source, req)))
         return;
-    answer_json(req, 404, SLICE_LIT("{\"error\":\"there is no such path here\"}\n"));
+    probe_answer(req, 404, SLICE_LIT("{\"error\":\"there is no such path here\"}\n"));
 }
 
 /* With Kafka nobody delivers here. */

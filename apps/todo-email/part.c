@@ -170,9 +170,7 @@ static int check(const struct shared_settings *s, const struct config_value *own
 static int open_state(struct part *p, struct error *err)
 {
     const struct worker *w = p->w;
-    int status =
-        w->dapr ? state_store_dapr_new(w->loop, w->dapr, w->settings->state_store_name, &p->state)
-                : state_store_db_new(w->loop, w->pool, &p->state);
+    int status = worker_open_state(w, &p->state);
     return status ? error_set(err, status, NULL, "out of memory") : 0;
 }
 

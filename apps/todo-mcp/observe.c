@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "base/buf.h"
 #include "base/metrics.h"
 #include "events/relay.h"
 #include "mcp/server.h"
@@ -180,9 +179,4 @@ void observe_close(struct observe *o)
 {
     metrics_free(o->metrics);
     o->metrics = NULL;
-}
-
-void observe_write(const struct observe *o, struct buf *out)
-{
-    metrics_write(o->metrics, out);
 }

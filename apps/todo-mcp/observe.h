@@ -11,7 +11,6 @@
 #include "base/slice.h"
 #include "shared/pool_metrics.h"
 
-struct buf;
 struct error;
 struct mcp_call_report;
 struct metric;
@@ -37,5 +36,3 @@ void observe_close(struct observe *o);
 void observe_call(void *ctx, const struct mcp_call_report *report);
 /* relay_options.on_acked. */
 void observe_acked(void *ctx, struct slice topic, int64_t latency_us, int64_t publish_us);
-
-void observe_write(const struct observe *o, struct buf *out);

@@ -5,44 +5,17 @@
 #include "app.h"
 #include "base/buf.h"
 #include "base/http_server.h"
-#include "base/metrics.h"
 #include "db/pool.h"
-
-#define METRICS_BYTES_MAX (4u << 20)
-
-static void answer(struct http_request *req, int status, struct slice json)
-{
-    static const struct http_header headers[] = {
-        {{"Content-Type", 12}, {"application/json", 16}},
-        {{"Cache-Control", 13}, {"no-store", 8}},
-    };
-    http_respond(req, status, headers, 2, json);
-}
+#include "shared/probe.h"
 
 static void answer_ready(struct app *app, struct http_request *req)
 {
     if (!app->is_stopping && db_pool_is_ready(app->pool))
-        answer(req, 200, SLICE_LIT("{\"status\":\"ready\"}\n"));
+        probe_answer(req, 200, SLICE_LIT("{\"status\":\"ready\"}\n"));
     else
-        answer(req, 503,
-               app->is_stopping ? SLICE_LIT("{\"status\":\"stopping\"}\n")
-                                : SLICE_LIT("{\"status\":\"no database\"}\n"));
-}
-
-static void answer_metrics(struct app *app, struct http_request *req)
-{
-    static const struct http_header headers[] = {
-        {{"Content-Type", 12}, {METRICS_MIME, sizeof(METRICS_MIME) - 1}},
-        {{"Cache-Control", 13}, {"no-store", 8}},
-    };
-    struct buf b;
-    buf_init(&b, METRICS_BYTES_MAX);
-    observe_write(&app->observe, &b);
-    if (buf_status(&b))
-        answer(req, 503, SLICE_LIT("{\"error\":\"out of memory\"}\n"));
-    else
-        http_respond(req, 200, headers, 2, buf_slice(&b));
-    buf_deinit(&b);
+        probe_answer(req, 503,
+                     app->is_stopping ? SLICE_LIT("{\"status\":\"stopping\"}\n")
+                                      : SLICE_LIT("{\"status\":\"no database\"}\n"));
 }
 
 static void answer_metadata(struct app *app, struct http_request *req)
@@ -55,9 +28,9 @@ static void answer_metadata(struct app *app, struct http_request *req)
     struct buf b;
     buf_init(&b, 65536);
     if (!app->has_auth || !auth_metadata(&app->auth, &b))
-        answer(req, 404, SLICE_LIT("{\"error\":\"OAuth is not set up here\"}\n"));
+        probe_answer(req, 404, SLICE_LIT("{\"error\":\"OAuth is not set up here\"}\n"));
     else if (buf_status(&b))
-        answer(req, 503, SLICE_LIT("{\"error\":\"out of memory\"}\n"));
+        probe_answer(req, 503, SLICE_LIT("{\"error\":\"out of memory\"}\n"));
     else
         http_respond(req, 200, headers, 3, buf_slice(&b));
     buf_deinit(&b);
@@ -81,11 +54,11 @@ void routes_handle(void *ctx, struct http_request *req)
     else if (is_metadata(path))
         answer_metadata(app, req);
     else if (slice_is_equal(path, SLICE_LIT("/healthz")))
-        answer(req, 200, SLICE_LIT("{\"status\":\"ok\"}\n"));
+        probe_answer(req, 200, SLICE_LIT("{\"status\":\"ok\"}\n"));
     else if (slice_is_equal(path, SLICE_LIT("/readyz")))
         answer_ready(app, req);
     else if (slice_is_equal(path, SLICE_LIT("/metrics")))
-        answer_metrics(app, req);
+        probe_answer_metrics(req, app->observe.metrics);
     else
-        answer(req, 404, SLICE_LIT("{\"error\":\"the MCP endpoint is " ROUTES_MCP "\"}\n"));
+        probe_answer(req, 404, SLICE_LIT("{\"error\":\"the MCP endpoint is " ROUTES_MCP "\"}\n"));
 }

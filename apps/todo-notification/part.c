@@ -127,9 +127,7 @@ static void run(void *ctx, struct worker_turn *turn)
 static int open_stores(struct part *p, struct error *err)
 {
     const struct worker *w = p->w;
-    int status =
-        w->dapr ? state_store_dapr_new(w->loop, w->dapr, w->settings->state_store_name, &p->state)
-                : state_store_db_new(w->loop, w->pool, &p->state);
+    int status = worker_open_state(w, &p->state);
     if (!status)
         status = outbox_bell_new(w->loop, w->pool, &p->bell);
     return status ? error_set(err, status, NULL, "out of memory") : 0;
