@@ -79,8 +79,10 @@ struct worker_spec {
     /* Whether the settings will do: 0, or BASE_EINVAL with the setting in err->field. NULL: yes. */
     int (*check)(const struct shared_settings *s, const struct config_value *own,
                  struct error *err);
-    /* 0 and *part, or a reason that ends the process. `w` is borrowed until stopped. NULL: *part is
-     * the worker itself. */
+    /* 0 and *part, or a reason that ends the process; a *part that was set before a failure is
+     * stopped too, as far as it was opened. `w` is borrowed until stopped. NULL: *part is the
+     * worker itself.
+     */
     int (*start)(const struct worker *w, void **part, struct error *err);
     /* Ends the part, which calls `stopped` once, now or later. NULL: nothing is to end. */
     void (*stop)(void *part, worker_stopped_fn stopped, void *ctx);

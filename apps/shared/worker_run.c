@@ -166,9 +166,9 @@ static void become_ready(struct run *r)
 {
     const struct worker_spec *spec = r->worker.spec;
     struct error err = {0};
-    r->part = &r->worker;
+    r->part = spec->start ? NULL : &r->worker;
     int status = spec->start ? spec->start(&r->worker, &r->part, &err) : 0;
-    r->has_part = status == 0;
+    r->has_part = r->part != NULL;
     if (!status && spec->route_count > 0)
         status = open_consumer(r, &err);
     if (status) {

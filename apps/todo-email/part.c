@@ -219,17 +219,12 @@ static int open_email(struct part *p, struct error *err)
     return email_new(w->loop, w->pool, w->log, &options, &p->email, err);
 }
 
-/* What was opened before a failure ends by itself: the process does. */
-static void on_failed_start(void *ctx)
-{
-    (void)ctx;
-}
-
 static int start(const struct worker *w, void **out, struct error *err)
 {
     struct part *p = mem_calloc(1, sizeof(*p));
     if (!p)
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
+    *out = p;
     p->w = w;
     signal(SIGPIPE, SIG_IGN);
     int status = mail_sender_parse(w->own[SMTP_FROM].text, &p->sender, err);
@@ -239,12 +234,7 @@ static int start(const struct worker *w, void **out, struct error *err)
         status = open_way(p, err);
     if (!status)
         status = open_email(p, err);
-    if (status) {
-        stop(p, on_failed_start, NULL);
-        return status;
-    }
-    *out = p;
-    return 0;
+    return status;
 }
 
 /* ---- what comes ----------------------------------------------------------------------------- */

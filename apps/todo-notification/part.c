@@ -149,30 +149,21 @@ static int open_notification(struct part *p, struct error *err)
     return notification_new(w->loop, w->pool, w->log, &options, &p->n, err);
 }
 
-/* What was opened before a failure ends by itself: the process does. */
-static void on_failed_start(void *ctx)
-{
-    (void)ctx;
-}
-
 static int start(const struct worker *w, void **out, struct error *err)
 {
     struct part *p = mem_calloc(1, sizeof(*p));
     if (!p)
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
+    *out = p;
     p->w = w;
     int status = open_stores(p, err);
     if (!status)
         status = changes_open(w->loop, NULL, w->conninfo, w->log, &p->changes, err);
     if (!status)
         status = open_notification(p, err);
-    if (status) {
-        stop(p, on_failed_start, NULL);
-        return status;
-    }
-    changes_hear(p->changes, on_heard, p);
-    *out = p;
-    return 0;
+    if (!status)
+        changes_hear(p->changes, on_heard, p);
+    return status;
 }
 
 static uint32_t poll_ms(const struct worker *w)

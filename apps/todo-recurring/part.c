@@ -74,12 +74,6 @@ static void on_completed(void *ctx, const struct consumer_event *event, struct c
 
 /* ---- the start ------------------------------------------------------------------------------ */
 
-/* What was opened before a failure ends by itself: the process does. */
-static void on_failed_start(void *ctx)
-{
-    (void)ctx;
-}
-
 static int open_part(struct part *p, const struct worker *w, struct error *err)
 {
     const struct recurring_options options = {
@@ -97,13 +91,8 @@ static int start(const struct worker *w, void **out, struct error *err)
     struct part *p = mem_calloc(1, sizeof(*p));
     if (!p)
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
-    int status = open_part(p, w, err);
-    if (status) {
-        stop(p, on_failed_start, NULL);
-        return status;
-    }
     *out = p;
-    return 0;
+    return open_part(p, w, err);
 }
 
 static const struct consumer_route routes[] = {
