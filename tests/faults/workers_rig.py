@@ -6,9 +6,8 @@ import os
 import shutil
 import tempfile
 
-from balancer import Balancer
 from rig import ROUTES, TOKEN, Program, Rig
-from stack import (Daprd, Scheduler, SmtpSink, free_port, pubsub_redis, state_postgres,
+from stack import (Balancer, Daprd, Scheduler, SmtpSink, free_port, pubsub_redis, state_postgres,
                    worker_binary)
 
 # Program: app id, what the direct transport posts to it (topic, path).

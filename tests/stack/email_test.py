@@ -6,69 +6,36 @@ TODO_MCP names the server; the workers are found beside it. The argument is the 
 import os
 import random
 import sys
-import tempfile
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from stack import (Daprd, Kafka, Redis, SmtpSink, Worker, pubsub_kafka,  # noqa: E402
-                   pubsub_redis, state_postgres)
-from todo_server import Postgres, Server, wait_for  # noqa: E402
+from stack import SmtpSink, Worker, state_postgres, ways  # noqa: E402
+from todo_server import wait_for  # noqa: E402
 
 APP_ID = "email-delivery-service"
-PATH = "/events/reminder-sent"
 COUNT, KILLS, OVER_SECONDS = 200, 4, 10
 
 
-class Way(unittest.TestCase):
-    """What the ways have in common."""
-
+class Mails(ways.Way):
+    program, app_id = "todo-email", APP_ID
+    topic, path = "task-reminders", "/events/reminder-sent"
+    server_env = {"TODO_USER": "ann", "TODO_EMAIL": "ann@example.org"}
     state = "select count(*) from todo.state where key like 'email:event:%'"
 
-    def setUp(self):
-        self.folder = self.enterContext(tempfile.TemporaryDirectory(prefix="todo-email-"))
-        self.postgres = Postgres(fsync=False)
-        self.addCleanup(self.postgres.close)
+    def open_parts(self):
         self.sink = self.start(SmtpSink())
-        self.workers, self.parts = [], []
-        settings = self.open_way()
-        self.server = Server(self.postgres.url, {"TODO_USER": "ann", **settings,
-                                                 "TODO_EMAIL": "ann@example.org"})
-        self.addCleanup(self.server.stop)
-        notification = Worker("todo-notification", {"DATABASE_URL": self.postgres.url})
-        self.addCleanup(notification.close)
-        notification.start()
-        for worker in self.workers:
-            worker.wait_ready()
 
-    def start(self, part):
-        self.addCleanup(part.close)
-        return part.start()
+    def open_rest(self):
+        self.start(Worker("todo-notification", {"DATABASE_URL": self.postgres.url}))
 
-    def add_worker(self, **settings):
-        worker = Worker("todo-email", {"DATABASE_URL": self.postgres.url,
-                                       "SMTP_URL": self.sink.url, "SMTP_TIMEOUT_MS": "3000",
-                                       **settings})
-        self.addCleanup(worker.close)
-        self.workers.append(worker)
-        return worker
-
-    def add_sidecar(self, app_id, app_port=None):
-        sidecar = Daprd(app_id, self.folder, **({"app_port": app_port} if app_port else {}))
-        self.addCleanup(sidecar.close)
-        return sidecar
+    def worker_env(self):
+        return {"SMTP_URL": self.sink.url, "SMTP_TIMEOUT_MS": "3000"}
 
     def with_dapr(self):
         self.state = "select count(*) from dapr_state_store where key like '%||email:event:%'"
         state_postgres(self.folder, self.postgres.url)
-        for _ in range(3):
-            worker = self.add_worker(USE_DAPR="true")
-            sidecar = self.add_sidecar(APP_ID, worker.port)
-            worker.env["DAPR_HTTP_PORT"] = str(sidecar.port)
-            worker.start(wait=False)
-            self.parts.append(sidecar.start(wait=False))
-        backend = self.add_sidecar("backend").start()
-        return {"USE_DAPR": "true", "DAPR_HTTP_PORT": str(backend.port)}
+        return super().with_dapr()
 
     def add_due(self):
         """Tasks whose reminders are due one after the other from now on."""
@@ -85,9 +52,7 @@ class Way(unittest.TestCase):
         draw = random.Random(5)
         for _ in range(KILLS):
             time.sleep(draw.uniform(1, OVER_SECONDS / KILLS))
-            victim = draw.choice(self.workers + self.parts)
-            victim.kill()
-            victim.start(wait=False)
+            self.kill_one(draw)
 
     def check_latency(self, mails):
         due = dict(self.postgres.query(
@@ -125,36 +90,23 @@ class Way(unittest.TestCase):
             worker.end()
 
 
-class Direct(Way):
-    def open_way(self):
-        for _ in range(3):
-            self.add_worker().start(wait=False)
-        # One subscriber for a topic: each subscriber gets every event, as a consumer of its own.
-        return {"EVENT_SUBSCRIBERS": ",".join(f"task-reminders={w.url}{PATH}"
-                                              for w in self.workers)}
+class Direct(ways.Balanced, Mails):
+    pass
 
 
-class KafkaAlone(Way):
-    def open_way(self):
-        kafka = self.start(Kafka())
-        for _ in range(3):
-            self.add_worker(KAFKA_BROKERS=kafka.brokers).start(wait=False)
-        return {"KAFKA_BROKERS": kafka.brokers}
+class KafkaAlone(ways.KafkaAlone, Mails):
+    pass
 
 
-class DaprKafka(Way):
-    def open_way(self):
-        pubsub_kafka(self.folder, self.start(Kafka()).brokers)
-        return self.with_dapr()
+class DaprKafka(ways.DaprKafka, Mails):
+    pass
 
 
-class DaprRedis(Way):
-    def open_way(self):
-        pubsub_redis(self.folder, self.start(Redis()).address)
-        return self.with_dapr()
+class DaprRedis(ways.DaprRedis, Mails):
+    pass
 
 
-del Way  # it is no way itself
+del Mails  # it is no way itself
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

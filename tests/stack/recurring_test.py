@@ -6,67 +6,28 @@ TODO_MCP names the server; the worker is found beside it. The argument is the wa
 import os
 import random
 import sys
-import tempfile
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from stack import Daprd, Kafka, Redis, Worker, pubsub_kafka, pubsub_redis  # noqa: E402
-from todo_server import Client, Postgres, Server, wait_for  # noqa: E402
+from stack import ways  # noqa: E402
+from todo_server import Client, wait_for  # noqa: E402
 
-APP_ID = "recurring-task-service"
-PATH = "/events/task-completed"
 COUNT, ROUNDS = 40, 3
 
 
-class Way(unittest.TestCase):
-    """What the ways have in common."""
+class Successors(ways.Way):
+    program, app_id = "todo-recurring", "recurring-task-service"
+    topic, path = "task-recurrence", "/events/task-completed"
+    server_env = {"TODO_USER": "someone"}
+    redis = {"processingTimeout": "5s", "redeliverInterval": "1s"}
 
-    def setUp(self):
-        self.folder = self.enterContext(tempfile.TemporaryDirectory(prefix="todo-recurring-"))
-        self.postgres = Postgres(fsync=False)
-        self.addCleanup(self.postgres.close)
-        self.workers, self.parts = [], []
-        settings = self.open_way()
-        self.server = Server(self.postgres.url, {"TODO_USER": "someone", **settings})
-        self.addCleanup(self.server.stop)
+    def open_rest(self):
         self.client = Client(self.server.port)
         self.addCleanup(self.client.close)
-        for worker in self.workers:
-            worker.wait_ready()
-
-    def start(self, part):
-        self.addCleanup(part.close)
-        return part.start()
-
-    def add_worker(self, **settings):
-        worker = Worker("todo-recurring", {"DATABASE_URL": self.postgres.url, **settings})
-        self.addCleanup(worker.close)
-        self.workers.append(worker)
-        return worker
-
-    def add_sidecar(self, app_id, app_port=None):
-        sidecar = Daprd(app_id, self.folder, **({"app_port": app_port} if app_port else {}))
-        self.addCleanup(sidecar.close)
-        return sidecar
-
-    def with_dapr(self):
-        for _ in range(3):
-            worker = self.add_worker(USE_DAPR="true")
-            sidecar = self.add_sidecar(APP_ID, worker.port)
-            worker.env["DAPR_HTTP_PORT"] = str(sidecar.port)
-            worker.start(wait=False)
-            self.parts.append(sidecar.start(wait=False))
-        backend = self.add_sidecar("backend").start()
-        return {"USE_DAPR": "true", "DAPR_HTTP_PORT": str(backend.port)}
 
     def open_tasks(self):
         return self.client.call("list_tasks", status="pending", limit=200)["tasks"]
-
-    def kill_something(self, draw):
-        victim = draw.choice(self.workers + self.parts)
-        victim.kill()
-        victim.start(wait=False)
 
     def run_rounds(self):
         draw = random.Random(11)
@@ -80,7 +41,7 @@ class Way(unittest.TestCase):
                 self.client.call("complete_task", task_id=task["id"])
             while len(self.open_tasks()) < COUNT:
                 self.assertLess(time.monotonic() - began, 120, "the next tasks did not come")
-                self.kill_something(draw)
+                self.kill_one(draw)
                 kills += 1
                 until = time.monotonic() + draw.uniform(2, 6)
                 while time.monotonic() < until and len(self.open_tasks()) < COUNT:
@@ -104,36 +65,23 @@ class Way(unittest.TestCase):
             worker.end()
 
 
-class Direct(Way):
-    def open_way(self):
-        for _ in range(3):
-            self.add_worker().start(wait=False)
-        return {"EVENT_SUBSCRIBERS": ",".join(f"task-recurrence={w.url}{PATH}"
-                                              for w in self.workers)}
+class Direct(ways.Direct, Successors):
+    pass
 
 
-class KafkaAlone(Way):
-    def open_way(self):
-        kafka = self.start(Kafka())
-        for _ in range(3):
-            self.add_worker(KAFKA_BROKERS=kafka.brokers).start(wait=False)
-        return {"KAFKA_BROKERS": kafka.brokers}
+class KafkaAlone(ways.KafkaAlone, Successors):
+    pass
 
 
-class DaprKafka(Way):
-    def open_way(self):
-        pubsub_kafka(self.folder, self.start(Kafka()).brokers)
-        return self.with_dapr()
+class DaprKafka(ways.DaprKafka, Successors):
+    pass
 
 
-class DaprRedis(Way):
-    def open_way(self):
-        pubsub_redis(self.folder, self.start(Redis()).address, processingTimeout="5s",
-                     redeliverInterval="1s")
-        return self.with_dapr()
+class DaprRedis(ways.DaprRedis, Successors):
+    pass
 
 
-del Way  # it is no way itself
+del Successors  # it is no way itself
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

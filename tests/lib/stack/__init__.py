@@ -2,6 +2,7 @@
 with free ports. What is built comes from the cache (./todo stack prepare). See docs/stack.md."""
 
 from .app import App
+from .balancer import Balancer
 from .components import pubsub_kafka, pubsub_redis, state_postgres, write_component
 from .dapr import Daprd, Placement, Scheduler, Sentry, http_status
 from .kafka import SCRAM_PASSWORD, SCRAM_USER, TOPICS, Kafka
@@ -14,8 +15,8 @@ from .redis import Redis
 from .tls import Authority
 from .worker import Worker, worker_binary
 
-__all__ = ["SCRAM_PASSWORD", "SCRAM_USER", "TOPICS", "App", "Authority", "Daprd", "Kafka", "Mail",
-           "OtlpCollector", "Placement", "PostgresServer", "Process", "Redis", "Scheduler",
-           "Sentry", "SmtpSink", "Worker", "free_port", "http_status", "is_open", "kafka_python",
-           "part", "pubsub_kafka", "pubsub_redis", "state_postgres", "worker_binary",
-           "write_component"]
+__all__ = ["SCRAM_PASSWORD", "SCRAM_USER", "TOPICS", "App", "Authority", "Balancer", "Daprd",
+           "Kafka", "Mail", "OtlpCollector", "Placement", "PostgresServer", "Process", "Redis",
+           "Scheduler", "Sentry", "SmtpSink", "Worker", "free_port", "http_status", "is_open",
+           "kafka_python", "part", "pubsub_kafka", "pubsub_redis", "state_postgres",
+           "worker_binary", "write_component"]

@@ -7,7 +7,7 @@ import socket
 import socketserver
 import threading
 
-from stack import free_port
+from .process import free_port
 
 
 def pump(source, target):
