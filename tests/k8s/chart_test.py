@@ -6,40 +6,14 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from stack import part  # noqa: E402
+from chart import CHART, ROOT, VALUES, helm, of_kind, part, render
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-CHART = os.path.join(ROOT, "k8s", "helm", "todo-app")
-VALUES = ("values.yaml", "values-dev.yaml", "values-prod.yaml")
 COMPONENTS = {"backend": ("backend", 8000), "notification": ("notification-service", 8002),
               "email": ("email-delivery-service", 8003),
               "recurring": ("recurring-task-service", 8004)}
-
-
-def helm(*words):
-    return subprocess.run([part("helm"), *words], check=False, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True)
-
-
-def render(*words):
-    done = helm("template", "todo", CHART, "--namespace", "todo-phasev", "--kube-version", "1.34.1",
-                *words)
-    if done.returncode:
-        raise AssertionError(done.stderr)
-    # YAML of each object as JSON, so that no parser of YAML is needed here.
-    script = "import json,sys,yaml; json.dump([d for d in yaml.safe_load_all(sys.stdin) if d], sys.stdout)"
-    parsed = subprocess.run([part("python"), "-c", script], check=True, input=done.stdout,
-                            stdout=subprocess.PIPE, text=True)
-    return json.loads(parsed.stdout)
-
-
-def of_kind(objects, kind):
-    return {o["metadata"]["name"]: o for o in objects if o["kind"] == kind}
 
 
 def pod_of(deployment):

@@ -5,20 +5,13 @@ become Pods; an upgrade, a rollback and a removal do what they say."""
 
 import glob
 import json
-import os
-import sys
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from stack import part  # noqa: E402
-from stack.kube import ApiServer, ControllerManager, Etcd  # noqa: E402
-from todo_server import wait_for  # noqa: E402
+from chart import ALL_ON, CHART, part
+from stack.kube import ApiServer, ControllerManager, Etcd
+from todo_server import wait_for
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-CHART = os.path.join(ROOT, "k8s", "helm", "todo-app")
 SPACE = "todo-phasev"
-ALL_ON = ("--set", "dapr.enabled=true", "--set", "keda.enabled=true", "--set",
-          "gateway.enabled=true", "--set", "gateway.parentRef.name=edge")
 
 
 class Cluster(unittest.TestCase):

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # part.sh [--there] NAME: makes a part of the stack, once for each set of pins, and prints where it
-# is. NAME is a program (daprd, scheduler, placement, sentry; helm; promtool; etcd,
-# kube-apiserver, kubectl, kube-controller-manager), kafka (a folder: libs/, and template/ with the topics), crds (a folder of
-# custom resource definitions), or python (an interpreter that has what requirements.txt pins).
+# is. NAME is a program (daprd, scheduler, placement, sentry, injector; helm; kube-score; promtool;
+# etcd, kube-apiserver, kubectl, kube-controller-manager, kube-scheduler, kwok), kafka (a folder:
+# libs/, and template/ with the topics), crds (a folder of custom resource definitions), or python
+# (an interpreter that has what requirements.txt pins).
 # With --there it makes nothing, and fails when the part is missing: so tests ask.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -63,18 +64,25 @@ daprd)
     recipe=(build_go dapr github.com/dapr/dapr/cmd/daprd -tags stablecomponents)
     pins=("$here"/dapr/go.{mod,sum}) result=/program
     ;;
-scheduler | placement | sentry)
+scheduler | placement | sentry | injector)
     recipe=(build_go dapr "github.com/dapr/dapr/cmd/$name")
     pins=("$here"/dapr/go.{mod,sum}) result=/program
     ;;
 helm)
     recipe=(build_go helm helm.sh/helm/v3/cmd/helm) pins=("$here"/helm/go.{mod,sum}) result=/program
     ;;
-kube-apiserver | kube-controller-manager | kubectl)
+kube-apiserver | kube-controller-manager | kube-scheduler | kubectl)
     # It says which version it is, which clients ask for.
     recipe=(build_go kube "k8s.io/kubernetes/cmd/$name" -ldflags
         "-X k8s.io/component-base/version.gitVersion=v1.34.1")
     pins=("$here"/kube/go.{mod,sum}) result=/program
+    ;;
+kwok)
+    recipe=(build_go kwok sigs.k8s.io/kwok/cmd/kwok) pins=("$here"/kwok/go.{mod,sum}) result=/program
+    ;;
+kube-score)
+    recipe=(build_go kube-score github.com/zegl/kube-score/cmd/kube-score)
+    pins=("$here"/kube-score/go.{mod,sum}) result=/program
     ;;
 crds) recipe=(build_crds) pins=("$here/crds.txt") result= ;;
 etcd) recipe=(build_debian etcd-server) pins=("$here/part.sh") result=/program ;;

@@ -53,6 +53,11 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end -}}
 
+{{/* When the migration runs. The database of the chart does not exist before the first install. */}}
+{{- define "todo-app.migrationHooks" -}}
+{{ if .Values.postgresql.enabled }}post-install{{ else }}pre-install{{ end }},pre-upgrade
+{{- end -}}
+
 {{/* The secrets of one component: {root, name}. */}}
 {{- define "todo-app.secretEnv" -}}
 {{- $v := .root.Values -}}
