@@ -24,9 +24,9 @@ class Worker(Process):
 
     port_names = ("http",)
 
-    def __init__(self, name, settings=None, **kwargs):
+    def __init__(self, program, settings=None, **kwargs):
         super().__init__(**kwargs)
-        self.name, self.binary = name, worker_binary(name)
+        self.name, self.binary = program, worker_binary(program)
         ours = re.compile("(DATABASE_URL|USE_DAPR|DAPR_|APP_API|KAFKA_|SMTP_|REMINDER_)")
         self.env = {**{key: "" for key in os.environ if ours.match(key)},
                     "HTTP_PORT": str(self.port), "LOG_FORMAT": "json",

@@ -1,0 +1,68 @@
+"""test-infrastructure-swap: see its --help."""
+
+import contextlib
+import json
+
+from .checks import broker_of
+from .probe import Probe
+from .report import Failure, until
+
+OTHER = {"kafka": "redis", "redis": "kafka"}
+
+
+def outbox(site):
+    return json.loads(site.todo_mcp("outbox", "status", "--json"))
+
+
+def is_through(site, broker):
+    """All that was written has gone out, the last of it through this broker."""
+    status = outbox(site)
+    if any(topic["parked"] for topic in status["topics"]):
+        raise Failure("events are parked: todo-mcp outbox parked says why")
+    return (f"pubsub.{broker}" in (status["broker"] or "")
+            and not any(topic["unpublished"] for topic in status["topics"]))
+
+
+def once(probes):
+    """Each has its one successor; a Failure where one has more."""
+    numbers = {probe.title: len(probe.successors()) for probe in probes}
+    twice = [title for title, number in numbers.items() if number > 1]
+    if twice:
+        raise Failure(f"handled twice: {', '.join(twice)}")
+    return all(numbers.values())
+
+
+def swap_to(site, report, arguments, broker, probes):
+    probes.append(Probe(site, "swap-before").complete())
+    with report.step(f"swap to {broker}", limit_s=arguments.limit,
+                     why="a broker that fails or is replaced must cost no event") as entry:
+        site.swap(broker, arguments)
+        probes.append(until(lambda: Probe(site, "swap-after").complete(), arguments.limit,
+                            "a tool call"))
+        until(lambda: once(probes), arguments.limit, "each successor")
+        entry["found"] = f"{len(probes)} completions, each with its one successor"
+    with report.step(f"outbox on {broker}", limit_s=arguments.limit,
+                     why="what waits in the outbox is not lost, but nobody has it yet") as entry:
+        until(lambda: is_through(site, broker), arguments.limit, "the empty outbox")
+        entry["found"] = f"empty; last through pubsub.{broker}"
+
+
+def run(site, report, arguments):
+    probes = []
+    with report.step("before", why="a swap of what does not work shows nothing") as entry:
+        now = broker_of(site)
+        if arguments.to == now:
+            raise Failure(f"pubsub-kafka stands on {now} already")
+        until(lambda: is_through(site, now), 60, "the outbox that is empty")
+        entry["found"] = f"on {now}, the outbox is empty"
+    try:
+        for broker in [arguments.to] if arguments.to else [OTHER[now], now]:
+            swap_to(site, report, arguments, broker, probes)
+        with report.step("once", why="what came again must change nothing") as entry:
+            if not once(probes):
+                raise Failure("a successor is gone")
+            entry["found"] = f"still one successor for each of {len(probes)}"
+    finally:
+        for probe in probes:
+            with contextlib.suppress(Failure):
+                probe.remove()
