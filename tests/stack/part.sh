@@ -2,8 +2,8 @@
 # part.sh [--there] NAME: makes a part of the stack, once for each set of pins, and prints where it
 # is. NAME is a program (daprd, scheduler, placement, sentry, injector; helm; kube-score; promtool;
 # etcd, kube-apiserver, kubectl, kube-controller-manager, kube-scheduler, kwok), kafka (a folder:
-# libs/, and template/ with the topics), crds (a folder of custom resource definitions), or python
-# (an interpreter that has what requirements.txt pins).
+# libs/, and template/ with the topics), crds (a folder of custom resource definitions), debian (a
+# tar: the root of a slim Debian 12), or python (an interpreter that has what requirements.txt pins).
 # With --there it makes nothing, and fails when the part is missing: so tests ask.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -54,6 +54,13 @@ build_debian() {
     rm -r unpacked "$1"_*.deb
 }
 
+# As root, or as a user who may have a user namespace; what that takes mmdebstrap says.
+build_debian_root() {
+    local options
+    mapfile -t options <"$here/debian.txt"
+    mmdebstrap --quiet "${options[@]}" bookworm root.tar >&2
+}
+
 build_python() {
     python3 -m venv program
     program/bin/pip install -q --disable-pip-version-check --no-input -r "$here/requirements.txt" >&2
@@ -85,6 +92,7 @@ kube-score)
     pins=("$here"/kube-score/go.{mod,sum}) result=/program
     ;;
 crds) recipe=(build_crds) pins=("$here/crds.txt") result= ;;
+debian) recipe=(build_debian_root) pins=("$here/debian.txt") result=/root.tar ;;
 etcd) recipe=(build_debian etcd-server) pins=("$here/part.sh") result=/program ;;
 promtool) recipe=(build_debian prometheus) pins=("$here/part.sh") result=/program ;;
 kafka)
