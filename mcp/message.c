@@ -22,15 +22,23 @@ static bool is_valid_id(const cJSON *id)
     return cJSON_IsString(id) || json_as_int(id, &number);
 }
 
+/* There are clients that write the arguments of a call without any as null: Dapr's does. */
+static void drop_null_arguments(cJSON *params)
+{
+    if (cJSON_IsNull(json_get(params, "arguments")))
+        cJSON_DeleteItemFromObjectCaseSensitive(params, "arguments");
+}
+
 static void read_params(struct mcp_message *m)
 {
-    const cJSON *params = json_get(m->root, "params");
+    cJSON *params = cJSON_GetObjectItemCaseSensitive(m->root, "params");
     if (!params)
         return;
     if (!cJSON_IsObject(params)) {
         refuse(m, MCP_INVALID_REQUEST, "params must be an object");
         return;
     }
+    drop_null_arguments(params);
     m->params = params;
     const cJSON *meta = json_get(params, "_meta");
     m->meta = cJSON_IsObject(meta) ? meta : NULL;

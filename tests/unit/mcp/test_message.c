@@ -59,6 +59,18 @@ static void members_may_come_in_any_order_with_others_between(void **state)
     mcp_message_deinit(&m);
 }
 
+static void arguments_that_are_null_are_none(void **state)
+{
+    (void)state;
+    struct mcp_message m = parse("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\","
+                                 "\"params\":{\"name\":\"a\",\"arguments\":null,\"other\":null}}");
+    assert_int_equal(m.kind, MCP_REQUEST);
+    assert_null(json_get(m.params, "arguments"));
+    assert_non_null(json_get(m.params, "other"));
+    assert_string_equal(json_get_string(m.params, "name"), "a");
+    mcp_message_deinit(&m);
+}
+
 static void an_id_is_a_string_or_an_integer(void **state)
 {
     static const char *const good[] = {"0", "-7", "1.0", "9007199254740991", "\"\"", "\"a\""};
@@ -210,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_are_told_apart),
         cmocka_unit_test(members_may_come_in_any_order_with_others_between),
+        cmocka_unit_test(arguments_that_are_null_are_none),
         cmocka_unit_test(an_id_is_a_string_or_an_integer),
         cmocka_unit_test(a_refused_message_keeps_the_id_that_its_answer_needs),
         cmocka_unit_test(what_is_no_message_is_an_invalid_request),
