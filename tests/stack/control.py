@@ -13,8 +13,9 @@ import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from stack import (Daprd, Kafka, OtlpCollector, PostgresServer, Redis, Scheduler,  # noqa: E402
-                   SmtpSink, Worker, is_open, pubsub_kafka, pubsub_redis, state_postgres)
+from stack import (SCRAM_PASSWORD, SCRAM_USER, Daprd, Kafka, OtlpCollector,  # noqa: E402
+                   PostgresServer, Redis, Scheduler, SmtpSink, Worker, is_open, secret_store, take)
+from stack.components import KAFKA, PUBSUB, REDIS  # noqa: E402
 from stack.postgres import private_folder  # noqa: E402
 from stack.process import TESTS  # noqa: E402
 
@@ -57,7 +58,7 @@ class Stack:
         self.parts = {}
         self.postgres = self._part("postgres", PostgresServer,
                                    folder=private_folder(os.path.join(self.home, "postgres")))
-        self.kafka = self._part("kafka", Kafka)
+        self.kafka = self._part("kafka", Kafka, sasl=True)
         self.redis = self._part("redis", Redis)
         self.scheduler = self._part("scheduler", Scheduler)
         self.smtp = self._part("smtp", SmtpSink)
@@ -116,11 +117,16 @@ class Stack:
         os.rename(self.file + ".new", self.file)
 
     def write_components(self):
-        """Only what changed, since a running sidecar starts a written component anew."""
-        write = {"kafka": lambda folder: pubsub_kafka(folder, self.kafka.brokers),
-                 "redis": lambda folder: pubsub_redis(folder, self.redis.address)}
-        write[self.broker](self.components)
-        state_postgres(self.components, self.postgres.url)
+        """The files of k8s/dapr, with what they need of secrets."""
+        secret_store(self.components, {
+            "kafka-secrets": {"username": SCRAM_USER, "password": SCRAM_PASSWORD},
+            "redis-secrets": {"password": ""},
+            "todo-app-secrets": {"DATABASE_URL": self.postgres.url}})
+        there, here = {"kafka": (KAFKA, self.kafka.sasl_brokers),
+                       "redis": (REDIS, self.redis.address)}[self.broker]
+        take(self.components, f"pubsub-{self.broker}", {there: here}, name=PUBSUB)
+        for name in ("resiliency", "subscriptions", "statestore-postgres"):
+            take(self.components, name)
 
     def environment(self, name):
         """Of an application, or of one of its replicas."""

@@ -3,18 +3,19 @@ daprd gives them, and what becomes of events when a part is killed, stopped or s
 
 import json
 import os
-import re
 import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import dapr_driver as said  # noqa: E402
 from dapr_driver import ACKED, EVENT_REFUSED, WAY_DOWN, Driver  # noqa: E402
-from stack import (Daprd, Kafka, Redis, Scheduler, free_port, pubsub_kafka, pubsub_redis,  # noqa: E402
-                   state_postgres)
+from stack import (SCRAM_PASSWORD, SCRAM_USER, Daprd, Kafka, Redis, Scheduler, free_port,  # noqa: E402
+                   Worker, pubsub_kafka, pubsub_redis, secret_store, state_postgres, take)
+from stack.components import KAFKA, REDIS  # noqa: E402
 from todo_server import Postgres, wait_for  # noqa: E402
 
 BUS, STORE, TOKEN, APP_TOKEN = "pubsub-kafka", "statestore-postgres", "to-sidecar", "to-app"
@@ -418,53 +419,129 @@ class OnRedis(Broker, Stack):
 
 
 class Manifests(Stack):
-    """The files of k8s/dapr, with addresses of this machine and without what only a cluster has."""
+    """The files of k8s/dapr as they are, but for the addresses: with their secrets, their scopes and
+    Kafka's SCRAM."""
 
-    FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "k8s", "dapr")
+    def files(self, broker, secrets):
+        """`broker`: manifest, address in the cluster, address here."""
+        folder = self.folder()
+        manifest, there, here = broker
+        secret_store(folder, secrets)
+        take(folder, manifest, {there: here})
+        take(folder, "resiliency")
+        take(folder, "subscriptions")
+        return folder
 
-    def take(self, folder, name, **values):
-        """`values`: what stands for the setting of that name."""
-        with open(os.path.join(self.FOLDER, f"{name}.yaml"), encoding="utf-8") as f:
-            text = f.read()
-        text = re.sub(r"  namespace: .*\n|auth:\n  secretStore: .*\n", "", text)
-        for setting, value in values.items():
-            text, count = re.subn(
-                rf"(- name: {setting}\n)      (value: .*|secretKeyRef:\n        .*\n        .*)\n",
-                lambda found, v=value: f'{found[1]}      value: "{v}"\n', text)
-            self.assertEqual(count, 1, setting)
-        with open(os.path.join(folder, f"{name}.yaml"), "w", encoding="utf-8") as f:
-            f.write(text)
-
-    def check(self, folder, identity):
-        daprd = self.sidecar(folder)
-        daprd.app_id = "notification-service"
+    def begin(self, folder, app_id="notification-service", **more):
+        daprd = self.sidecar(folder, **more)
+        daprd.app_id = app_id
         daprd.start()
         driver = self.drive(daprd)
         driver.call("wait", timeout_ms=10000)
         driver.call("transport", pubsub=BUS)
+        return daprd, driver
+
+    def check(self, folder, identity):
+        daprd, driver = self.begin(folder)
         self.assertEqual(driver.call("identify")["identity"], identity)
         wait_for(lambda: driver.send("task-events", [entry(1)]) == [ACKED], 30, "a publish")
         self.assertIn("Resiliency configuration", daprd.log_tail(100000))
+        stranger = self.begin(folder, "another-app")[1]
+        self.assertEqual(stranger.call("publish", pubsub=BUS, topic="t", body="{}")["status"],
+                         said.NO_COMPONENT)
         return driver
 
+    def on_kafka(self, kafka, password=SCRAM_PASSWORD, **more):
+        secrets = {"kafka-secrets": {"username": SCRAM_USER, "password": password}, **more}
+        return self.files(("pubsub-kafka", KAFKA, kafka.sasl_brokers), secrets)
+
     def test_on_kafka_with_state(self):
-        broker, folder = self.use(Kafka()), self.folder()
+        kafka = self.use(Kafka(sasl=True))
         postgres = Postgres()
         self.addCleanup(postgres.stop)
-        self.take(folder, "pubsub-kafka", brokers=broker.brokers, authType="none",
-                  saslUsername="", saslPassword="")
-        self.take(folder, "resiliency")
-        self.take(folder, "statestore-postgres", connectionString=postgres.url)
+        folder = self.on_kafka(kafka, **{"todo-app-secrets": {"DATABASE_URL": postgres.url}})
+        take(folder, "statestore-postgres")
         driver = self.check(folder, "pubsub.kafka/v1")
         item = {"key": "k", "value": "1", "first_write": True}
         self.assertEqual(driver.status("state_save", store=STORE, items=[item]), 0)
         self.assertEqual(driver.status("state_save", store=STORE, items=[item]), said.CONFLICT)
+        names = postgres.query("SELECT relname FROM pg_class WHERE relname LIKE 'dapr%' "
+                               "AND relkind = 'r' ORDER BY 1")
+        self.assertEqual(names, [["dapr_state_metadata"], ["dapr_state_store"]])
+
+    def test_a_wrong_password_of_kafka_is_refused(self):
+        folder = self.on_kafka(self.use(Kafka(sasl=True)), "wrong")
+        daprd = self.sidecar(folder)
+        daprd.app_id = "backend"
+        daprd.start(wait=False)
+        wait_for(lambda: not daprd.is_running(), 30, "the sidecar's end")
+        self.assertIn("SASL", daprd.log_tail(100000))
+
+    def on_redis(self, password=""):
+        redis = self.use(Redis())
+        redis.cli("config", "set", "requirepass", password)
+        return self.files(("pubsub-redis", REDIS, redis.address),
+                          {"redis-secrets": {"password": password}})
 
     def test_on_redis(self):
-        broker, folder = self.use(Redis()), self.folder()
-        self.take(folder, "pubsub-redis", redisHost=broker.address, redisPassword="")
-        self.take(folder, "resiliency")
-        self.check(folder, "pubsub.redis/v1")
+        self.check(self.on_redis("a-secret"), "pubsub.redis/v1")
+
+    # ---- subscriptions: the application's own, and those of the file ----
+
+    def subscriptions(self, daprd):
+        """What a sidecar is subscribed to: {topic: (who says so, how)}."""
+        request = urllib.request.Request(f"{daprd.url}/v1.0/metadata",
+                                         headers={"dapr-api-token": TOKEN})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            said_there = json.load(answer)["subscriptions"]
+        return {s["topic"]: (s.pop("type"), s) for s in said_there}
+
+    def test_the_file_says_what_the_workers_say(self):
+        folder = self.on_redis()
+        for program, app_id in (("todo-email", "email-delivery-service"),
+                                ("todo-recurring", "recurring-task-service")):
+            worker = Worker(program, {"USE_DAPR": "true", "APP_API_TOKEN": APP_TOKEN,
+                                      "DATABASE_URL": "postgresql:///none?host=/nowhere"})
+            self.addCleanup(worker.close)
+            worker.start(wait=False)
+            wait_for(worker.is_healthy, 30, program)
+            found = []
+            for arguments in ((), ("--disable-init-endpoints", "subscribe")):
+                daprd = self.sidecar(folder, app_port=worker.port, arguments=arguments)
+                daprd.app_id = app_id
+                daprd.start()
+                wait_for(lambda d=daprd: self.subscriptions(d), 10, "a subscription")
+                found.append(self.subscriptions(daprd))
+            own, files = found
+            self.assertEqual((len(own), own.keys()), (1, files.keys()))
+            for topic, (kind, how) in own.items():
+                self.assertEqual((kind, files[topic]), ("PROGRAMMATIC", ("DECLARATIVE", how)))
+
+    def deliver(self, *arguments):
+        """60 events, over three keys, to an application that subscribes as the file does."""
+        daprd = self.sidecar(self.on_redis(), app_port=free_port(), arguments=arguments)
+        daprd.app_id = "email-delivery-service"
+        driver = self.drive(daprd)
+        driver.call("app", port=daprd.app_port, token=APP_TOKEN, subscriptions=[
+            {"pubsub": BUS, "topic": "task-reminders", "route": "/events/reminder-sent",
+             "bulk_max": 10, "bulk_wait_ms": 2}])
+        daprd.start()
+        driver.call("wait", timeout_ms=10000)
+        driver.call("transport", pubsub=BUS)
+        for i in range(20):
+            entries = [entry(f"{i}-{key}", str(key)) for key in range(3)]
+            wait_for(lambda e=entries: driver.send("task-reminders", e) == [ACKED] * 3, 30, "a publish")
+        driver.wait_turns(60)
+        # What came twice would have come before this one.
+        driver.send("task-reminders", [entry("last")])
+        self.assertEqual(ids(driver.wait_turns(61))[-1], "elast")
+        self.assertEqual(len(set(ids(driver.turns))), 61)
+
+    def test_what_both_subscribe_to_is_delivered_once(self):
+        self.deliver()
+
+    def test_the_files_subscriptions_alone_deliver_too(self):
+        self.deliver("--disable-init-endpoints", "subscribe")
 
 
 if __name__ == "__main__":

@@ -120,8 +120,8 @@ class StackTest(unittest.TestCase):
         self.assertEqual((self.stored_in_kafka(), self.stored_in_redis()), (2, 1))
 
         state = "/v1.0/state/statestore-postgres"
-        self.ask("backend", "POST", state, [{"key": "k", "value": {"x": 1}}])
-        self.assertEqual(self.ask("backend", "GET", f"{state}/k"), {"x": 1})
+        self.ask("notification-service", "POST", state, [{"key": "k", "value": {"x": 1}}])
+        self.assertEqual(self.ask("notification-service", "GET", f"{state}/k"), {"x": 1})
         row = subprocess.run(["psql", "-XAtd", self.settings("backend")["DATABASE_URL"], "-c",
                               "select value->>'x' from dapr_state_store"], check=True,
                              stdout=subprocess.PIPE, text=True).stdout
@@ -160,14 +160,14 @@ class StackTest(unittest.TestCase):
     def test_down_leaves_nothing_running_and_keeps_the_data(self):
         self.up()
         state = "/v1.0/state/statestore-postgres"
-        self.ask("backend", "POST", state, [{"key": "k", "value": {"x": 1}}])
+        self.ask("notification-service", "POST", state, [{"key": "k", "value": {"x": 1}}])
         pids = [part["pid"] for part in self.parts().values()]
         self.todo("down")
         self.assertEqual([pid for pid in pids if is_alive(pid)], [])
         self.assertEqual(commands_naming(self.home), [])
         self.assertEqual(set(self.status()[1].values()), {"down"})
         self.todo("up")
-        self.assertEqual(self.ask("backend", "GET", f"{state}/k"), {"x": 1})
+        self.assertEqual(self.ask("notification-service", "GET", f"{state}/k"), {"x": 1})
         self.todo("down", "--clear")
         self.assertEqual(os.listdir(os.path.join(self.home, "todo-app")), ["stack.lock"])
         self.assertEqual(commands_naming(self.home), [])

@@ -3,7 +3,8 @@ with free ports. What is built comes from the cache (./todo stack prepare). See 
 
 from .app import App
 from .balancer import Balancer
-from .components import pubsub_kafka, pubsub_redis, state_postgres, write_component
+from .components import (pubsub_kafka, pubsub_redis, secret_store, state_postgres, take,
+                         write_component)
 from .dapr import Daprd, Placement, Scheduler, Sentry, http_status
 from .kafka import SCRAM_PASSWORD, SCRAM_USER, TOPICS, Kafka
 from .kafka_client import kafka_python
@@ -18,5 +19,5 @@ from .worker import Worker, worker_binary
 __all__ = ["SCRAM_PASSWORD", "SCRAM_USER", "TOPICS", "App", "Authority", "Balancer", "Daprd",
            "Kafka", "Mail", "OtlpCollector", "Placement", "PostgresServer", "Process", "Redis",
            "Scheduler", "Sentry", "SmtpSink", "Worker", "free_port", "http_status", "is_open",
-           "kafka_python", "part", "pubsub_kafka", "pubsub_redis", "state_postgres",
-           "worker_binary", "write_component"]
+           "kafka_python", "part", "pubsub_kafka", "pubsub_redis", "secret_store",
+           "state_postgres", "take", "worker_binary", "write_component"]

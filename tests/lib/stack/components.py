@@ -1,67 +1,95 @@
-"""Files of a sidecar's components, by the names that the product knows. A running sidecar sees a file
-that is written again and takes the change by itself; it does so as well when it is restarted."""
+"""Files for a sidecar: those of k8s/dapr themselves, with addresses of this machine in the place of the
+cluster's. A running sidecar sees a file that is written again and takes the change by itself; it does
+so as well when it is restarted."""
 
 import json
 import os
+import re
 
-PUBSUB, STATE = "pubsub-kafka", "statestore-postgres"
+from .process import TESTS
+
+MANIFESTS = os.path.join(os.path.dirname(TESTS), "k8s", "dapr")
+PUBSUB, STATE, SECRETS = "pubsub-kafka", "statestore-postgres", "kubernetes-secrets"
+NAMESPACE = "todo-phasev"
+CLUSTER = f"{NAMESPACE}.svc.cluster.local"
+KAFKA, REDIS = f"kafka.{CLUSTER}:9092", f"redis.{CLUSTER}:6379"
 
 
-def write_resource(folder, name, resource):
-    """JSON is YAML too."""
+def write(folder, name, text):
+    """At once, so that a sidecar never reads half of it."""
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, f"{name}.yaml")
-    with open(path + ".new", "w", encoding="utf-8") as f:
-        json.dump(resource, f, indent=2)
+    with open(path + ".new", "w", encoding="utf-8", opener=_private) as f:
+        f.write(text)
     os.rename(path + ".new", path)
     return path
 
 
-def write_component(folder, name, kind, metadata, scopes=()):
-    """`kind` is the component's type with its version, as in pubsub.kafka/v1."""
+def _private(path, flags):
+    return os.open(path, flags, 0o600)
+
+
+def write_component(folder, name, kind, metadata):
+    """`kind` is the component's type with its version, as in pubsub.kafka/v1. JSON is YAML too."""
     component_type, version = kind.split("/")
-    resource = {
+    return write(folder, name, json.dumps({
         "apiVersion": "dapr.io/v1alpha1", "kind": "Component", "metadata": {"name": name},
         "spec": {"type": component_type, "version": version,
-                 "metadata": [{"name": k, "value": v} for k, v in metadata.items()]}}
-    if scopes:
-        resource["scopes"] = list(scopes)
-    return write_resource(folder, name, resource)
+                 "metadata": [{"name": k, "value": v} for k, v in metadata.items()]}}, indent=2))
 
 
-def keep_deliveries(folder, name=PUBSUB):
-    """Without it an event that its application gives back is gone with Redis: pubsub.redis of Dapr
-    1.18 acknowledges to Redis whatever the application answered. The sidecar then holds it and
-    delivers it again until it is taken. See docs/dapr.md."""
-    return write_resource(folder, f"{name}-resiliency", {
-        "apiVersion": "dapr.io/v1alpha1", "kind": "Resiliency",
-        "metadata": {"name": f"{name}-resiliency"},
-        "spec": {"policies": {"retries": {"until-taken": {
-            "policy": "constant", "duration": "200ms", "maxRetries": -1}}},
-                 "targets": {"components": {name: {"inbound": {"retry": "until-taken"}}}}}})
+def _set(text, setting, value):
+    """A setting of a component; one that the file lacks is put before the others."""
+    line = f'    - name: {setting}\n      value: {json.dumps(value)}\n'
+    text, count = re.subn(
+        rf"    - name: {setting}\n      (value: .*|secretKeyRef:\n        .*\n        .*)\n",
+        lambda _: line, text)
+    return text if count else text.replace("  metadata:\n    -", f"  metadata:\n{line}    -", 1)
 
 
-def pubsub_kafka(folder, brokers, name=PUBSUB, **metadata):
-    """A group starts with the oldest event, so that none is missed that came before the group."""
-    keep_deliveries(folder, name)
-    return write_component(folder, name, "pubsub.kafka/v1", {
-        "brokers": brokers, "authType": "none", "disableTls": "true", "initialOffset": "oldest",
-        "consumeRetryInterval": "200ms", "backOffDuration": "200ms", "backOffMaxRetries": "-1",
-        "sessionTimeout": "6s", "heartbeatInterval": "2s", **metadata})
+def take(folder, manifest, addresses=None, settings=None, name=None, scoped=True):
+    """k8s/dapr/MANIFEST.yaml, written into `folder`, as `name` where two files stand for one
+    component. `addresses`: of the cluster -> here. `settings`: of the component, instead of the
+    file's. Not `scoped`: for applications of other names than the product's."""
+    with open(os.path.join(MANIFESTS, f"{manifest}.yaml"), encoding="utf-8") as f:
+        text = f.read()
+    for there, here in (addresses or {}).items():
+        if there not in text:
+            raise ValueError(f"{manifest}.yaml has no {there}")
+        text = text.replace(there, here)
+    for setting, value in (settings or {}).items():
+        text = _set(text, setting, value)
+    if not scoped:
+        text = re.sub(r"^scopes:\n(  - .*\n)+", "", text, flags=re.M)
+    return write(folder, name or manifest, text)
 
 
-def pubsub_redis(folder, address, name=PUBSUB, **metadata):
-    """The same component on Redis streams: nothing that uses it sees a difference. One event at a
-    time, so that those of a task stay in order; of a sidecar that died at most three are claimed
-    again. redeliverInterval is in ms: daprd 1.18 does not understand "500ms" there."""
-    keep_deliveries(folder, name)
-    return write_component(folder, name, "pubsub.redis/v1", {
-        "redisHost": address, "redisPassword": "", "concurrency": "1", "queueDepth": "1",
-        "redeliverInterval": "500", "processingTimeout": "3000", **metadata})
+def secret_store(folder, secrets):
+    """What the files' secretKeyRef find: {secret: {key: value}}, as in Kubernetes."""
+    path = os.path.join(folder, "secrets.json")
+    os.makedirs(folder, exist_ok=True)
+    with open(path, "w", encoding="utf-8", opener=_private) as f:
+        json.dump(secrets, f)
+    return write_component(folder, SECRETS, "secretstores.local.file/v1",
+                           {"secretsFile": path, "nestedSeparator": ":", "multiValued": "true"})
 
 
-def state_postgres(folder, connection, name=STATE, **metadata):
+def pubsub_kafka(folder, brokers, **settings):
+    """Without a user, and for applications of any name."""
+    take(folder, "resiliency", scoped=False)
+    return take(folder, "pubsub-kafka", {KAFKA: brokers},
+                {"authType": "none", "saslUsername": "", "saslPassword": "", **settings},
+                scoped=False)
+
+
+def pubsub_redis(folder, address, **settings):
+    """The same component on Redis streams: nothing that uses it sees a difference."""
+    take(folder, "resiliency", scoped=False)
+    return take(folder, "pubsub-redis", {REDIS: address}, {"redisPassword": "", **settings},
+                name=PUBSUB, scoped=False)
+
+
+def state_postgres(folder, connection, **settings):
     """`connection`: a libpq string, as in Postgres.url."""
-    return write_component(folder, name, "state.postgresql/v1", {
-        "connectionString": connection, "tableName": "dapr_state_store",
-        "metadataTableName": "dapr_state_metadata", "cleanupInterval": "1m", **metadata})
+    return take(folder, "statestore-postgres",
+                settings={"connectionString": connection, **settings}, scoped=False)

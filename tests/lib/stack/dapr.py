@@ -4,6 +4,7 @@ import os
 import urllib.error
 import urllib.request
 
+from .components import NAMESPACE
 from .process import Process, part
 
 
@@ -76,12 +77,20 @@ class Placement(_Healthy):
 class Sentry(_Healthy):
     """Gives sidecars their certificates where mTLS is on; it makes its authority in its folder."""
 
+    TRUST = "localhost"
+
     name = "sentry"
     port_names = ("grpc", "health", "metrics")
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.address = f"127.0.0.1:{self.port}"
+
+    @property
+    def anchors(self):
+        """What a sidecar has to trust, in PEM."""
+        with open(os.path.join(self.folder, "credentials", "ca.crt"), encoding="ascii") as f:
+            return f.read()
 
     def command(self):
         credentials = os.path.join(self.folder, "credentials")
@@ -91,7 +100,7 @@ class Sentry(_Healthy):
             f.write("apiVersion: dapr.io/v1alpha1\nkind: Configuration\n"
                     "metadata:\n  name: daprsystem\nspec:\n  mtls:\n    enabled: true\n")
         return [part("sentry"), "--config", config, "--port", str(self.port), "--listen-address", "127.0.0.1",
-                "--issuer-credentials", credentials, "--trust-domain", "localhost",
+                "--issuer-credentials", credentials, "--trust-domain", self.TRUST,
                 "--mode", "standalone",
                 "--healthz-port", str(self.ports["health"]),
                 "--healthz-listen-address", "127.0.0.1",
@@ -103,24 +112,24 @@ class Daprd(Process):
     """A sidecar. `resources`: a folder of components (components.py writes them); `app_port`: where
     its application listens, now or later; `api_token` guards the sidecar's own API, `app_token` is
     what it shows the application; `config`: a Configuration file, else one with neither traces nor
-    multicast is written; `app_health`: {"path": …, "interval": s, "timeout": ms, "threshold": n}, {}
-    for Dapr's defaults; `arguments`: more of the command line."""
+    multicast is written; `sentry`: mTLS is on; `app_health`: {"path": …, "interval": s, "timeout": ms,
+    "threshold": n}, {} for Dapr's defaults; `arguments`: more of the command line."""
 
     name = "daprd"
     port_names = ("http", "grpc", "internal", "metrics")
 
     def __init__(self, app_id, resources, app_port=None, scheduler=None, placement=None,
                  config=None, api_token=None, app_token=None, app_health=None, log_level="info",
-                 arguments=(), **kwargs):
+                 sentry=None, arguments=(), **kwargs):
         super().__init__(**kwargs)
         self.app_id, self.app_port, self.resources = app_id, app_port, resources
         self.scheduler, self.placement, self.config = scheduler, placement, config
         self.api_token, self.app_health = api_token, app_health
-        self.log_level, self.arguments = log_level, arguments
+        self.log_level, self.sentry, self.arguments = log_level, sentry, arguments
         self.url = f"http://127.0.0.1:{self.port}"
         # Those of the machine's own environment are not meant for this sidecar.
         self.env = {"DAPR_API_TOKEN": api_token or "", "APP_API_TOKEN": app_token or "",
-                    "DAPR_HOST_IP": "127.0.0.1"}
+                    "DAPR_HOST_IP": "127.0.0.1", "NAMESPACE": NAMESPACE}
 
     def _health_words(self):
         if self.app_health is None:
@@ -131,6 +140,13 @@ class Daprd(Process):
         for name, value in self.app_health.items():
             words += [f"--{names[name]}", str(value)]
         return words
+
+    def _mtls_words(self):
+        if not self.sentry:
+            return []
+        self.env["DAPR_TRUST_ANCHORS"] = self.sentry.anchors
+        return ["--enable-mtls", "--sentry-address", f"127.0.0.1:{self.sentry.port}",
+                "--control-plane-trust-domain", self.sentry.TRUST]
 
     def _config(self):
         if self.config:
@@ -153,7 +169,7 @@ class Daprd(Process):
                  "--log-level", self.log_level, "--dapr-graceful-shutdown-seconds", "2",
                  "--scheduler-host-address", self.scheduler.address if self.scheduler else "",
                  "--placement-host-address", self.placement.address if self.placement else "",
-                 *self._health_words(), *self.arguments]
+                 *self._health_words(), *self._mtls_words(), *self.arguments]
         if self.app_port:
             words += ["--app-port", str(self.app_port)]
         return words
