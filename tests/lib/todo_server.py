@@ -40,11 +40,18 @@ def wait_for(condition, seconds=30, what="condition"):
         time.sleep(0.01)
 
 
+def postgres_bindir():
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+    if not found:
+        raise SystemExit("PostgreSQL is missing: apt-get install postgresql")
+    return found[-1]
+
+
 class Postgres:
     """A cluster in a temporary directory, reached by its unix socket only."""
 
     def __init__(self, fsync=True, settings=()):
-        self.bindir = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
+        self.bindir = postgres_bindir()
         self.dir = tempfile.mkdtemp(prefix="todo-pg-")
         self.as_postgres = []
         if os.geteuid() == 0:

@@ -73,12 +73,16 @@ class ApiServer(Process):
                 "--disable-admission-plugins", "ServiceAccount"]
 
     def get(self, path):
+        return self.request("GET", path)
+
+    def request(self, method, path, body=None, kind="application/json"):
         """(status, text)"""
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        request = urllib.request.Request(self.url + path,
-                                         headers={"Authorization": f"Bearer {TOKEN}"})
+        request = urllib.request.Request(
+            self.url + path, method=method, data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": kind})
         try:
             with urllib.request.urlopen(request, timeout=10, context=context) as answer:
                 return answer.status, answer.read().decode()

@@ -1,14 +1,13 @@
 """A PostgreSQL as a part of the stack: as todo_server.Postgres, but one that may outlive us."""
 
 import contextlib
-import glob
 import hashlib
 import os
 import pwd
 import signal
 import subprocess
 
-from todo_server import Postgres
+from todo_server import Postgres, postgres_bindir
 
 from .process import Process
 
@@ -21,10 +20,7 @@ class PostgresServer(Process):
 
     def __init__(self, settings=(), **kwargs):
         super().__init__(**kwargs)
-        found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
-        if not found:
-            raise SystemExit("PostgreSQL is missing: apt-get install postgresql")
-        self.bindir, self.settings = found[-1], settings
+        self.bindir, self.settings = postgres_bindir(), settings
         self.data = os.path.join(self.folder, "data")
         self.url = f"postgresql:///postgres?host={self.folder}&user=postgres"
         self.as_postgres = []
