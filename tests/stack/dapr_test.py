@@ -13,8 +13,9 @@ import uuid
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import dapr_driver as said  # noqa: E402
 from dapr_driver import ACKED, EVENT_REFUSED, WAY_DOWN, Driver  # noqa: E402
-from stack import (SCRAM_PASSWORD, SCRAM_USER, Daprd, Kafka, Redis, Scheduler, free_port,  # noqa: E402
-                   Worker, pubsub_kafka, pubsub_redis, secret_store, state_postgres, take)
+from stack import (SCRAM_PASSWORD, SCRAM_USER, Authority, Daprd, Kafka, Redis,  # noqa: E402
+                   Scheduler, Worker, free_port, pubsub_kafka, pubsub_redis, secret_store,
+                   state_postgres, take)
 from stack.components import KAFKA, REDIS  # noqa: E402
 from todo_server import Postgres, wait_for  # noqa: E402
 
@@ -468,6 +469,16 @@ class Manifests(Stack):
         names = postgres.query("SELECT relname FROM pg_class WHERE relname LIKE 'dapr%' "
                                "AND relkind = 'r' ORDER BY 1")
         self.assertEqual(names, [["dapr_state_metadata"], ["dapr_state_store"]])
+
+    def test_on_kafka_over_tls(self):
+        authority = Authority(self.folder())
+        kafka = self.use(Kafka(tls=authority.issue()))
+        folder = self.on_kafka(kafka)
+        with open(authority.certificate, encoding="ascii") as f:
+            take(folder, "pubsub-kafka", {KAFKA: kafka.sasl_ssl_brokers},
+                 {"disableTls": "false", "caCert": f.read()})
+        driver = self.begin(folder)[1]
+        wait_for(lambda: driver.send("task-events", [entry(1)]) == [ACKED], 30, "a publish")
 
     def test_a_wrong_password_of_kafka_is_refused(self):
         folder = self.on_kafka(self.use(Kafka(sasl=True)), "wrong")

@@ -1,19 +1,23 @@
 """MCP through Dapr, both ways that k8s/dapr has: an unchanged client that calls its own sidecar, and
 workflows of an MCPServer. In a network of its own, since sidecars find each other by multicast."""
 
+import concurrent.futures
 import contextlib
 import http.client
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "clients")]
-from stack import Daprd, Placement, Scheduler, Sentry, free_port, secret_store, take  # noqa: E402
+from stack import (App, Daprd, Placement, Scheduler, Sentry, free_port,  # noqa: E402
+                   secret_store, take)
 from stack.alone import alone  # noqa: E402
 from stack.components import CLUSTER  # noqa: E402
 from sessions import PythonSession, Target  # noqa: E402
@@ -33,11 +37,13 @@ class Invocation(unittest.TestCase):
         cls.addClassCleanup(cls.postgres.close)
         cls.folder = cls.enterClassContext(tempfile.TemporaryDirectory(prefix="todo-mcp-dapr-"))
         cls.sentry = cls.enterClassContext(Sentry())
-        cls.config = take(os.path.join(cls.folder, "config"), "config", {OTLP: "127.0.0.1:4318"})
+        cls.collector = cls.enterClassContext(App())
+        cls.config = take(os.path.join(cls.folder, "config"), "config",
+                          {OTLP: f"127.0.0.1:{cls.collector.port}"})
         cls.resources = os.path.join(cls.folder, "resources")
         take(cls.resources, "resiliency-agent")
         cls.port = free_port()
-        cls.sidecar("backend", app_port=cls.port)
+        cls.backend = cls.sidecar("backend", app_port=cls.port)
         cls.agent = cls.sidecar("agent")
 
     @classmethod
@@ -95,6 +101,42 @@ class Invocation(unittest.TestCase):
         status, text = self.ask(self.agent, Origin="https://evil.example")
         self.assertEqual(status, 403, text)
         self.assertIn("rigin", text)
+
+    def test_a_sidecar_with_a_token_asks_for_it(self):
+        self.serve("anyone")
+        guarded = self.sidecar("agent", api_token="a-secret")
+        self.assertEqual(self.ask(guarded)[0], 401)
+        self.assertEqual(self.ask(guarded, **{"dapr-api-token": "a-secret"})[0], 200)
+
+    def test_the_sidecars_tell_the_callers_trace_to_the_collector(self):
+        self.serve("anyone")
+        trace = secrets.token_bytes(16)
+        self.ask(self.agent, traceparent=f"00-{trace.hex()}-00f067aa0ba902b7-01")
+        wait_for(lambda: [app for app in (b"agent", b"backend") if any(
+            trace in told.body and app in told.body for told in self.collector.at("/v1/traces"))]
+            == [b"agent", b"backend"], 30, "the spans of both")
+
+    def test_a_call_whose_way_breaks_is_not_made_again(self):
+        """Without resiliency-agent.yaml daprd makes it again by itself."""
+        seen, go_on = [], threading.Event()
+        self.addCleanup(go_on.set)
+
+        def hold(_):
+            seen.append(1)
+            go_on.wait(60)
+            return 200, {}
+        with App(port=self.port, answer=hold):
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(self.ask, self.agent)
+                wait_for(lambda: seen, 30, "the call")
+                self.backend.kill()
+                self.backend.start()
+                self.assertEqual(asked.result(60)[0], 500)
+        self.assertEqual(len(seen), 1)
+        self.backend.stop()  # it has connections with the one that held the call
+        self.serve("anyone")
+        self.backend.start()
+        wait_for(lambda: self.ask(self.agent)[0] == 200, 30, "the way to the backend")
 
 
 class Workflows(unittest.TestCase):

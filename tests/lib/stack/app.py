@@ -1,5 +1,6 @@
 """An application that a sidecar delivers to: it subscribes, answers as it is told and keeps what came."""
 
+import contextlib
 import http.server
 import json
 import threading
@@ -45,8 +46,9 @@ class App:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # who asked was killed
+                    self.end_headers()
+                    self.wfile.write(body)
 
             def do_GET(self):
                 is_known = self.path == "/dapr/subscribe"
