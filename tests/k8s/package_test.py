@@ -20,12 +20,18 @@ def run(*words, **kwargs):
                           text=True, **kwargs).stdout
 
 
+def build_package():
+    """Where the package is."""
+    build = os.environ["TODO_RELEASE"]
+    run("cmake", "--build", build, "--target", "package")
+    path, = glob.glob(f"{build}/todo-app_*.deb")
+    return path
+
+
 class Package(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        build = os.environ["TODO_RELEASE"]
-        run("cmake", "--build", build, "--target", "package")
-        cls.deb, = glob.glob(f"{build}/todo-app_*.deb")
+        cls.deb = build_package()
         cls.folder = tempfile.TemporaryDirectory()
         cls.root = cls.folder.name
         run("dpkg-deb", "-x", cls.deb, cls.root)

@@ -4,10 +4,11 @@ makes SPEC's root the root, mounts what a program expects, and becomes the progr
 import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 
-PR_SET_NO_NEW_PRIVS = 38
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 DEVICES = ("null", "zero", "full", "random", "urandom")
 
 
@@ -33,15 +34,20 @@ def mount_all(root, binds, writable):
         mount("-o", "remount,bind,ro", root)
 
 
+def process_control(option, value):
+    if ctypes.CDLL(None).prctl(option, value, 0, 0, 0):
+        raise OSError(f"prctl {option}")
+
+
 def become(root, user):
     uid, gid = (int(number) for number in user.split(":"))
     os.chroot(root)
     os.chdir("/")
-    if ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
-        raise OSError("prctl")
+    process_control(PR_SET_NO_NEW_PRIVS, 1)
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
+    process_control(PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user forgets it
 
 
 if __name__ == "__main__":
