@@ -461,7 +461,7 @@ class Manifests(Stack):
         postgres = Postgres()
         self.addCleanup(postgres.stop)
         folder = self.on_kafka(kafka, **{"todo-app-secrets": {"DATABASE_URL": postgres.url}})
-        take(folder, "statestore-postgres")
+        take(folder, "statestore-postgres", settings={"cleanupInterval": "1s"})
         driver = self.check(folder, "pubsub.kafka/v1")
         item = {"key": "k", "value": "1", "first_write": True}
         self.assertEqual(driver.status("state_save", store=STORE, items=[item]), 0)
@@ -469,6 +469,10 @@ class Manifests(Stack):
         names = postgres.query("SELECT relname FROM pg_class WHERE relname LIKE 'dapr%' "
                                "AND relkind = 'r' ORDER BY 1")
         self.assertEqual(names, [["dapr_state_metadata"], ["dapr_state_store"]])
+        rows = "SELECT count(*) FROM dapr_state_store"
+        driver.call("state_save", store=STORE, items=[{"key": "short", "value": "2", "ttl_s": 1}])
+        self.assertEqual(postgres.value(rows), "2")
+        wait_for(lambda: postgres.value(rows) == "1", 30, "the clean-up")
 
     def test_on_kafka_over_tls(self):
         authority = Authority(self.folder())

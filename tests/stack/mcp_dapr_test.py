@@ -87,6 +87,7 @@ class Invocation(unittest.TestCase):
         stranger = self.sidecar("notification-service")
         status, text = self.ask(stranger)
         self.assertEqual(status, 403, text)
+        self.assertIn("access control policy", text)
 
     def test_an_agent_may_call_nothing_but_mcp(self):
         self.serve("anyone")
@@ -224,14 +225,22 @@ class Workflows(unittest.TestCase):
         wait_for(lambda: int(self.postgres.value(waits + "NOT granted")) > 0, 30, "the call")
         return instance, let_go
 
-    def test_a_sidecar_that_is_killed_ends_the_call_and_the_key_keeps_it_one(self):
+    def calls(self):
+        """How often the server was called for add_task."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.server.port}/metrics", timeout=30) as said:
+            return sum(float(line.rsplit(" ", 1)[1]) for line in said.read().decode().splitlines()
+                       if line.startswith("todo_calls_total") and '"add_task"' in line)
+
+    def test_a_sidecar_that_is_killed_calls_again_and_the_key_keeps_it_one(self):
         """The call is under way when the sidecar dies; the next one makes it again."""
+        before = self.calls()
         instance, let_go = self.held_up("despite a kill")
         self.daprd.kill()
         let_go()
         wait_for(lambda: self.count("despite a kill") == 1, 30, "the first call's task")
         self.daprd.start()
         task = self.end(instance)["structuredContent"]
+        wait_for(lambda: self.calls() == before + 2, 10, "word of both calls")
         self.assertEqual(self.count("despite a kill"), 1)
         self.assertEqual(task["id"], int(self.postgres.value(
             "SELECT id FROM todo.tasks WHERE title = 'despite a kill'")))
