@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/http_host.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -87,13 +88,29 @@ static bool has_token(const struct source_http *s, const struct http_request *re
            digest_is_equal(digest, s->token);
 }
 
+/* A browser sends its Origin with each POST, and the name by which its page was reached as Host:
+ * where a page's own name resolves to this machine, the Host alone tells. */
+static bool is_of_page(const struct http_request *req)
+{
+    return http_request_header(req, "Origin").ptr ||
+           !http_host_is_loopback(http_request_header(req, "Host"));
+}
+
 /* False: it was refused. */
 static bool is_near(const struct source_http *s, struct http_request *req)
 {
-    if (s->has_token || http_request_is_loopback(req))
+    const char *fault = NULL;
+    if (s->has_token)
         return true;
-    log_warn(s->log, "a delivery from another machine", log_str("peer", http_request_peer(req)));
-    refuse(req, 403, "without APP_API_TOKEN deliveries are taken from this machine alone");
+    if (!http_request_is_loopback(req))
+        fault = "without APP_API_TOKEN deliveries are taken from this machine alone";
+    else if (is_of_page(req))
+        fault = "without APP_API_TOKEN deliveries are taken at localhost, 127.0.0.1 or [::1], and "
+                "from no browser";
+    if (!fault)
+        return true;
+    log_warn(s->log, "a delivery from elsewhere", log_str("peer", http_request_peer(req)));
+    refuse(req, 403, fault);
     return false;
 }
 

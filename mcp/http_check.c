@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/http_host.h"
 #include "mcp/http_int.h"
 
 static bool is_equal_nocase(struct slice a, struct slice b)
@@ -49,28 +50,11 @@ static bool is_in(const char *const *list, struct slice value)
     return false;
 }
 
-/* host or host:port or [v6]:port -> host */
-static struct slice without_port(struct slice host)
-{
-    if (host.len > 0 && host.ptr[0] == '[') {
-        const char *end = memchr(host.ptr, ']', host.len);
-        return end ? (struct slice){host.ptr, (size_t)(end - host.ptr) + 1} : host;
-    }
-    return take_until(&host, ':');
-}
-
-static bool is_loopback_name(struct slice host)
-{
-    return is_equal_nocase(host, SLICE_LIT("localhost")) ||
-           slice_is_equal(host, SLICE_LIT("127.0.0.1")) || slice_is_equal(host, SLICE_LIT("[::1]"));
-}
-
 bool http_check_host(const struct mcp_http *t, const struct http_request *req)
 {
     struct slice value = http_request_header(req, "Host");
-    struct slice host = without_port(value);
-    return is_loopback_name(host) || is_in(t->options.allowed_hosts, value) ||
-           is_in(t->options.allowed_hosts, host);
+    return http_host_is_loopback(value) || is_in(t->options.allowed_hosts, value) ||
+           is_in(t->options.allowed_hosts, http_host_name(value));
 }
 
 bool http_check_origin(const struct mcp_http *t, const struct http_request *req)
@@ -79,9 +63,9 @@ bool http_check_origin(const struct mcp_http *t, const struct http_request *req)
     if (!origin.ptr || is_in(t->options.allowed_origins, origin))
         return true;
     if (starts_with(origin, SLICE_LIT("http://")))
-        return is_loopback_name(without_port(drop(origin, 7)));
+        return http_host_is_loopback(drop(origin, 7));
     if (starts_with(origin, SLICE_LIT("https://")))
-        return is_loopback_name(without_port(drop(origin, 8)));
+        return http_host_is_loopback(drop(origin, 8));
     return false;
 }
 

@@ -29,7 +29,7 @@ const struct config_setting shared_rows[SHARED_ROWS] = {
     [SHARED_APP_API_TOKEN] =
         {"APP_API_TOKEN", CONFIG_SECRET, NULL, NULL, 0, 0, "",
          "what deliveries of events need to carry (header dapr-api-token); without it they are "
-         "taken from this machine alone"},
+         "taken from this machine alone, and from no browser"},
     [SHARED_PUBSUB_NAME] = {"PUBSUB_NAME", CONFIG_STRING, "pubsub-kafka", NULL, 0, 0, "",
                             "Dapr's pub/sub component"},
     [SHARED_STATE_STORE_NAME] = {"STATE_STORE_NAME", CONFIG_STRING, "statestore-postgres", NULL, 0,

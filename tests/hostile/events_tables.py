@@ -151,7 +151,7 @@ BINARY = {
 
 
 def head(length, extra=b"", method=b"POST", path=b"/events/task-events"):
-    return (method + b" " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + extra +
+    return (method + b" " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + extra +
             (b"Content-Length: %d\r\n" % length if length is not None else b"") + b"\r\n")
 
 
@@ -204,3 +204,8 @@ BULKS = {
         json.dumps({"entries": [{"entryId": str(n), "event": {}} for n in range(1001)]}).encode(),
         400),
 }
+
+# What a browser adds to a page's request: its Origin, or the name by which the page was reached.
+FROM_PAGES = [{"Origin": "http://evil.example"}, {"Origin": "null"},
+              {"Origin": "http://localhost:3000"}, {"Host": "evil.example"},
+              {"Host": "localhost.evil.example:8003"}, {"Host": "127.0.0.1.evil.example"}]

@@ -12,8 +12,9 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from todo_server import Postgres, exchange, wait_for  # noqa: E402
-from workers import PATHS, Worker, bulk, event  # noqa: E402
-from events_tables import BINARY, BODIES, BULKS, EVENTS, RAW, broken  # noqa: E402
+from workers import CLOUDEVENT, PATHS, Worker, bulk, event  # noqa: E402
+from events_tables import BINARY, BODIES, BULKS, EVENTS, FROM_PAGES, RAW, broken  # noqa: E402
+from tables import post  # noqa: E402
 
 JSON = "application/json"
 
@@ -99,7 +100,7 @@ class DirectTest(WorkerCase):
 
     def test_many_bodies_on_one_connection_are_answered_one_by_one(self):
         good = json.dumps(event()).encode()
-        request = (b"POST /events/task-events HTTP/1.1\r\nHost: x\r\nContent-Type: "
+        request = (b"POST /events/task-events HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
                    b"application/cloudevents+json\r\nContent-Length: %d\r\n\r\n")
         data = (request % len(good) + good + request % 1 + b"x") * 10
         answers = exchange(self.worker.port, data, close_write=True)
@@ -108,7 +109,7 @@ class DirectTest(WorkerCase):
     def test_a_client_that_goes_leaves_its_event_done(self):
         e = event()
         body = json.dumps(e).encode()
-        exchange(self.worker.port, b"POST /events/task-events HTTP/1.1\r\nHost: x\r\nContent-Type: "
+        exchange(self.worker.port, b"POST /events/task-events HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
                  b"application/cloudevents+json\r\nContent-Length: %d\r\n\r\n" % len(body) + body,
                  seconds=0.001)
         wait_for(lambda: self.recorded(e), 30, "the record")
@@ -180,19 +181,52 @@ class TokenTest(WorkerCase):
             for path in PATHS.values():
                 with self.subTest(token=token, path=path):
                     answer = exchange(self.worker.port, (
-                        b"POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\ndapr-api-token: %s"
+                        b"POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\ndapr-api-token: %s"
                         b"\r\nContent-Type: application/cloudevents+json\r\nContent-Length: %d"
                         b"\r\n\r\n" % (path.encode(), token, len(body))) + body)
                     self.assertEqual(status_of(answer), 401)
         self.assertEqual(self.worker.post(event()), 401)
         twice = exchange(self.worker.port, (
-            b"POST /events/task-events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"POST /events/task-events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             b"dapr-api-token: se cret\r\ndapr-api-token: se cret\r\n"
             b"Content-Length: 0\r\n\r\n"))
         self.assertEqual(status_of(twice), 401)
         self.assertEqual(self.count("recorder.recorded"), 0)
         self.assertEqual(self.worker.post(event(), headers={"dapr-api-token": "se cret"}), 200)
         self.assertNotIn("cret", "".join(self.worker.lines))
+
+
+class PageTest(WorkerCase):
+    """A page in a browser on this machine: its requests come from loopback too, so without a token
+    they are told by the Origin that a browser sends with each POST, and by the Host's name when a
+    page has its own name resolve to this machine."""
+
+    def refused(self, worker, path, body, **headers):
+        answer = exchange(worker.port, post(
+            body, path=path, drop=("Accept", "MCP-Protocol-Version", "Mcp-Method"), **headers))
+        self.assertEqual(status_of(answer), 403, answer[:300])
+
+    def test_a_page_can_forge_no_event(self):
+        forged = event()
+        body = json.dumps(forged).encode()
+        for path in PATHS.values():
+            for page in FROM_PAGES:
+                with self.subTest(path=path, page=page):
+                    self.refused(self.worker, path, body, Content_Type=CLOUDEVENT, **page)
+        self.assertEqual(self.recorded(forged), 0)
+        self.assert_alive()
+
+    def test_a_page_can_play_no_sidecar(self):
+        worker = Worker(self.postgres.url, DaprTest.env)
+        self.addCleanup(worker.stop)
+        wait_for(lambda: "no database" not in worker.get("/readyz")[1], 60, "the database")
+        forged = event()
+        body = json.dumps(bulk([forged])).encode()
+        for path in PATHS.values():
+            for page in FROM_PAGES:
+                with self.subTest(path=path, page=page):
+                    self.refused(worker, path, body, Content_Type="text/plain", **page)
+        self.assertEqual(self.recorded(forged), 0)
 
 
 def add_table_tests():

@@ -1,0 +1,27 @@
+#include "base/http_host.h"
+
+#include <string.h>
+#include <strings.h>
+
+struct slice http_host_name(struct slice authority)
+{
+    bool is_v6 = authority.len > 0 && authority.ptr[0] == '[';
+    const char *end =
+        authority.len > 0 ? memchr(authority.ptr, is_v6 ? ']' : ':', authority.len) : NULL;
+    if (!end)
+        return authority;
+    return (struct slice){authority.ptr, (size_t)(end - authority.ptr) + (is_v6 ? 1 : 0)};
+}
+
+bool http_host_is_loopback(struct slice authority)
+{
+    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+    struct slice host = http_host_name(authority);
+    if (host.len < authority.len && authority.ptr[host.len] != ':')
+        return false;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        if (host.len == strlen(names[i]) && strncasecmp(host.ptr, names[i], host.len) == 0)
+            return true;
+    }
+    return false;
+}
