@@ -194,9 +194,12 @@ void method_listen(struct exchange *x)
     buf_init(&b, MCP_ANSWER_BYTES_MAX);
     json_writer_init(&w, &b);
     subscriber_join(&l->base, x->rx->server, x->rx->identity->user_id);
-    if (write_acknowledgement(l, x, filter, &w)) {
+    int status = write_acknowledgement(l, x, filter, &w);
+    if (status) {
         listener_free(l);
-        exchange_refuse(x, MCP_INTERNAL_ERROR, "out of memory");
+        exchange_refuse(x, status == BASE_ELIMIT ? MCP_INVALID_PARAMS : MCP_INTERNAL_ERROR,
+                        status == BASE_ELIMIT ? "the names in params.notifications are too long"
+                                              : "out of memory");
     } else {
         x->out->subscriber = &l->base;
         x->out->send(x->out, buf_slice(&b)); /* may end it at once: the client is gone */

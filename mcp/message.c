@@ -7,6 +7,8 @@
 #include "base/json.h"
 #include "mcp/peer.h"
 
+/* It is kept, and written, as long as what it names lasts: a stream, say. */
+#define ID_BYTES_MAX 1024
 #define META_VERSION "io.modelcontextprotocol/protocolVersion"
 
 static void refuse(struct mcp_message *m, int code, const char *text)
@@ -19,7 +21,9 @@ static void refuse(struct mcp_message *m, int code, const char *text)
 static bool is_valid_id(const cJSON *id)
 {
     int64_t number;
-    return cJSON_IsString(id) || json_as_int(id, &number);
+    if (cJSON_IsString(id))
+        return strlen(id->valuestring) <= ID_BYTES_MAX;
+    return json_as_int(id, &number);
 }
 
 /* There are clients that write the arguments of a call without any as null: Dapr's does. */
@@ -54,7 +58,7 @@ static void read_request(struct mcp_message *m, const cJSON *id)
     else if (!id)
         m->kind = MCP_NOTIFICATION;
     else if (!m->id)
-        refuse(m, MCP_INVALID_REQUEST, "id must be a string or an integer");
+        refuse(m, MCP_INVALID_REQUEST, "id must be an integer or a string of at most 1,024 bytes");
     else
         m->kind = MCP_REQUEST;
     if (m->kind != MCP_INVALID)

@@ -66,6 +66,7 @@ void mcp_out_cancel(struct mcp_out *out);
 struct mcp_subscriber {
     struct mcp_subscriber *prev, *next; /* in the server's list */
     struct mcp_subscription *resources; /* its subscriptions */
+    size_t names_bytes;                 /* what their names take */
     struct mcp_server *server;          /* NULL: not in the list */
     struct mcp_out *out;                /* of a listen */
     struct mcp_peer *peer;              /* of a peer */

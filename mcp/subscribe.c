@@ -117,6 +117,7 @@ void subscriber_leave(struct mcp_subscriber *subscriber)
     while (subscriber->resources) {
         struct mcp_subscription *sub = subscriber->resources;
         subscriber->resources = sub->next_of_owner;
+        subscriber->names_bytes -= strlen(sub->key) + 1;
         unlink_from(&s->subscriptions, sub);
         mem_free(sub);
     }
@@ -146,9 +147,9 @@ int subscriber_add(struct mcp_subscriber *subscriber, enum subscription_kind kin
     size_t count;
     if (*find_own(subscriber, hash, kind, key, &count))
         return 0;
-    if (count >= SUBSCRIPTIONS_MAX)
-        return BASE_ELIMIT;
     size_t size = strlen(key) + 1;
+    if (count >= SUBSCRIPTIONS_MAX || size > SUBSCRIPTION_NAMES_BYTES - subscriber->names_bytes)
+        return BASE_ELIMIT;
     struct mcp_subscription *sub = mem_alloc(sizeof(*sub) + size);
     if (!sub || grow(t)) {
         mem_free(sub);
@@ -158,6 +159,7 @@ int subscriber_add(struct mcp_subscriber *subscriber, enum subscription_kind kin
         .owner = subscriber, .next_of_owner = subscriber->resources, .hash = hash, .kind = kind};
     memcpy(sub->key, key, size);
     subscriber->resources = sub;
+    subscriber->names_bytes += size;
     link_in(t, sub);
     t->count++;
     return 0;
@@ -172,6 +174,7 @@ void subscriber_remove(struct mcp_subscriber *subscriber, enum subscription_kind
     if (!sub)
         return;
     *at = sub->next_of_owner;
+    subscriber->names_bytes -= strlen(sub->key) + 1;
     unlink_from(&subscriber->server->subscriptions, sub);
     mem_free(sub);
 }
@@ -311,8 +314,9 @@ void method_subscribe(struct exchange *x)
             exchange_acknowledge(x);
         else
             exchange_refuse(x, status == BASE_ELIMIT ? MCP_INVALID_PARAMS : MCP_INTERNAL_ERROR,
-                            status == BASE_ELIMIT ? "too many subscriptions: end some first"
-                                                  : "out of memory");
+                            status == BASE_ELIMIT
+                                ? "too many subscriptions, or too long names: end some first"
+                                : "out of memory");
     }
 }
 

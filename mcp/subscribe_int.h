@@ -8,8 +8,9 @@
 #define SUBSCRIBE_PROMPTS   0x2u
 #define SUBSCRIBE_RESOURCES 0x4u
 
-/* A subscriber's named subscriptions; one more is refused. */
-#define SUBSCRIPTIONS_MAX 1000
+/* A subscriber's named subscriptions, and the bytes of their names; one more is refused. */
+#define SUBSCRIPTIONS_MAX        1000
+#define SUBSCRIPTION_NAMES_BYTES (128 << 10)
 
 enum subscription_kind { SUBSCRIPTION_RESOURCE, SUBSCRIPTION_TASK };
 

@@ -12,8 +12,8 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from todo_server import Client, Postgres, Server, ToolError, exchange  # noqa: E402
-from tables import (BODIES, INVALID_REQUEST, META, PARSE, RAW, REFUSED, TEXTS, call, post, rpc,  # noqa: E402
-                    split_answer)
+from tables import (BODIES, INVALID_PARAMS, INVALID_REQUEST, META, PARSE, RAW, REFUSED,  # noqa: E402
+                    TEXTS, call, post, rpc, split_answer)
 
 
 class ServerCase(unittest.TestCase):
@@ -175,6 +175,21 @@ class HandshakeTest(ServerCase):
                 body = json.dumps({"jsonrpc": "2.0", "method": "notifications/cancelled",
                                    "params": {"requestId": request_id}}).encode()
                 self.assertEqual(self.send(body), (202, b""))
+        self.assert_alive()
+
+    def test_names_of_subscriptions_take_no_more_than_their_share(self):
+        session, taken = self.open_session(), []
+        for digits in (900_000, *(1_000 + n for n in range(200))):
+            body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe",
+                               "params": {"uri": "task://" + "9" * digits}}).encode()
+            status, text = self.send(body, session)
+            self.assertEqual(status, 200)
+            if "error" in json.loads(text):
+                self.assertEqual(json.loads(text)["error"]["code"], INVALID_PARAMS)
+            else:
+                taken.append(digits)
+        self.assertGreater(len(taken), 100)
+        self.assertLessEqual(sum(taken), 128 << 10)
         self.assert_alive()
 
     def test_answers_to_questions_that_nobody_asked(self):

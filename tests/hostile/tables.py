@@ -105,6 +105,7 @@ BODIES = {
     "id null": (rpc(request_id=None), 400, INVALID_REQUEST),
     "id fractional": (rpc(request_id=1.5), 400, INVALID_REQUEST),
     "id an object": (rpc(request_id={}), 400, INVALID_REQUEST),
+    "id of 1,025 bytes": (rpc(request_id="x" * 1025), 400, INVALID_REQUEST),
     "id an array": (rpc(request_id=[1]), 400, INVALID_REQUEST),
     "id a boolean": (rpc(request_id=True), 400, INVALID_REQUEST),
     "params an array": (b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":[]}', 400, None),
@@ -124,6 +125,9 @@ BODIES = {
     "unknown method": (rpc("tasks/destroy"), 404, NO_METHOD),
     "method with a NUL escape": (b'{"jsonrpc":"2.0","id":1,"method":"a\\u0000"}', 400, None),
     "internal-looking method": (rpc("__proto__"), 404, NO_METHOD),
+    "names to listen to that are too long": (rpc("subscriptions/listen", {"notifications": {
+        "resourceSubscriptions": [f"task://{n}" + "9" * 70_000 for n in (1, 2)]}}), 200,
+                                             INVALID_PARAMS),
     "unknown tool": (call("drop_tables"), 200, INVALID_PARAMS),
     "tool name a number": (rpc("tools/call", {"name": 7}), None, INVALID_PARAMS),
     "no tool name": (rpc("tools/call", {}), None, INVALID_PARAMS),
