@@ -93,15 +93,16 @@ void http_start_events(struct http_request *req)
 
 /* ---- methods ---- */
 
-static void get_stream(struct mcp_http *t, struct http_session *s, struct http_request *req)
+static void get_stream(struct mcp_http *t, struct http_session *s, struct http_request *req,
+                       const struct mcp_identity *identity)
 {
     struct slice last = http_request_header(req, "Last-Event-ID");
     if (!http_accepts(req, "text/event-stream"))
         http_refuse(t, req, 406, MCP_INVALID_REQUEST, "Accept must have text/event-stream");
     else if (last.ptr)
-        http_session_resume(s, req, last);
+        http_session_resume(s, req, identity, last);
     else
-        http_session_listen(s, req);
+        http_session_listen(s, req, identity);
 }
 
 /* GET and DELETE are about a session; the stateless revision has neither. */
@@ -123,7 +124,7 @@ static void handle_session(struct mcp_http *t, struct http_request *req,
         http_session_end(t, s);
         http_answer(t, req, 204, NULL, 0, SLICE_EMPTY);
     } else {
-        get_stream(t, s, req);
+        get_stream(t, s, req, identity);
     }
 }
 

@@ -63,6 +63,7 @@ struct http_stream {
     struct http_event *first_event, *last_event;
     size_t log_bytes;
     uint64_t forget_ms; /* FINISHED; LISTENING without a connection */
+    int64_t until_us;   /* LISTENING: when the credential of its connection ends; 0: never */
 };
 
 struct http_stream_list {
@@ -171,8 +172,10 @@ void http_stream_finish(struct http_stream *stream, struct slice json);
 /* Ends the connection, the client shall come back. */
 void http_stream_release(struct http_stream *stream, uint32_t retry_ms);
 /* A GET: a new stream, or the rest of an earlier one. */
-void http_session_listen(struct http_session *s, struct http_request *req);
-void http_session_resume(struct http_session *s, struct http_request *req, struct slice event_id);
+void http_session_listen(struct http_session *s, struct http_request *req,
+                         const struct mcp_identity *identity);
+void http_session_resume(struct http_session *s, struct http_request *req,
+                         const struct mcp_identity *identity, struct slice event_id);
 void http_session_notify(struct mcp_peer *peer, struct slice json);
 void http_streams_tick(struct http_session *s);
 void http_streams_end(struct http_session *s, enum http_stream_state state);

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "mcp/http_int.h"
@@ -302,8 +303,11 @@ void http_streams_tick(struct http_session *s)
 {
     uint64_t now_ms = uv_now(s->transport->loop);
     struct http_stream *next;
+    int64_t now_us = clock_now_us();
     for (struct http_stream *i = s->streams[STREAM_LISTENING].first; i; i = next) {
         next = i->next;
+        if (i->wire.req && i->until_us && i->until_us <= now_us)
+            disconnect(i); /* who comes back for it is asked again who they are */
         if (!i->wire.req && i->forget_ms <= now_ms)
             stream_free(i);
     }
@@ -376,7 +380,8 @@ static void forget_broken(struct http_session *s)
     }
 }
 
-void http_session_listen(struct http_session *s, struct http_request *req)
+void http_session_listen(struct http_session *s, struct http_request *req,
+                         const struct mcp_identity *identity)
 {
     struct mcp_http *t = s->transport;
     forget_broken(s);
@@ -385,6 +390,7 @@ void http_session_listen(struct http_session *s, struct http_request *req)
         http_refuse(t, req, 503, MCP_INTERNAL_ERROR, "out of memory");
         return;
     }
+    stream->until_us = identity->until_us;
     connect_stream(stream, req);
     if (has_priming(s))
         send_priming(stream);
@@ -456,9 +462,11 @@ static void replay(struct http_stream *stream, uint64_t after)
 }
 
 /* The connection that it had before, if any, is taken for dead. */
-static void reconnect(struct http_stream *stream, struct http_request *req, uint64_t number)
+static void reconnect(struct http_stream *stream, struct http_request *req,
+                      const struct mcp_identity *identity, uint64_t number)
 {
     disconnect(stream);
+    stream->until_us = identity->until_us;
     connect_stream(stream, req);
     replay(stream, number);
     if (stream->state == STREAM_FINISHED)
@@ -469,7 +477,8 @@ static void reconnect(struct http_stream *stream, struct http_request *req, uint
     }
 }
 
-void http_session_resume(struct http_session *s, struct http_request *req, struct slice event_id)
+void http_session_resume(struct http_session *s, struct http_request *req,
+                         const struct mcp_identity *identity, struct slice event_id)
 {
     struct mcp_http *t = s->transport;
     struct event_id id;
@@ -479,9 +488,9 @@ void http_session_resume(struct http_session *s, struct http_request *req, struc
         http_refuse(t, req, 400, MCP_INVALID_REQUEST,
                     "Last-Event-ID is none that this session was given");
     else if (stream)
-        reconnect(stream, req, id.number);
+        reconnect(stream, req, identity, id.number);
     else if (id.kind == 's')
-        http_session_listen(s, req);
+        http_session_listen(s, req, identity);
     else
         http_refuse(t, req, 410, MCP_INVALID_REQUEST,
                     "the stream of this Last-Event-ID is over: send the request again");

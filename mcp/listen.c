@@ -9,6 +9,7 @@
 struct listener {
     struct mcp_subscriber base;    /* first: the subscribers' list gives it back */
     const struct mcp_peer *origin; /* on stdio, whose client cancels by id; only compared */
+    int64_t until_us;              /* when the caller's credential ends; 0: never */
     cJSON *id;                     /* owned */
     size_t id_len;
     char id_text[];
@@ -150,6 +151,7 @@ static struct listener *listener_new(const struct exchange *x, const cJSON *filt
         l->base.out = x->out;
         l->base.lists = lists_of(x->rx->server, filter);
         l->origin = x->rx->peer;
+        l->until_us = x->rx->identity->until_us;
     }
     buf_deinit(&id);
     if (l && !l->id) {
@@ -238,14 +240,25 @@ static void end_gracefully(struct listener *l)
     buf_deinit(&b);
 }
 
-void listen_end_all(struct mcp_server *s)
+static void end_until(struct mcp_server *s, int64_t now_us, bool is_end)
 {
     for (s->next_subscriber = s->subscribers; s->next_subscriber;) {
         struct mcp_subscriber *subscriber = s->next_subscriber;
+        struct listener *l = (struct listener *)subscriber;
         s->next_subscriber = subscriber->next;
-        if (subscriber->out)
-            end_gracefully((struct listener *)subscriber);
+        if (subscriber->out && (is_end || (l->until_us && l->until_us <= now_us)))
+            end_gracefully(l);
     }
+}
+
+void listen_end_all(struct mcp_server *s)
+{
+    end_until(s, 0, true);
+}
+
+void listen_expire(struct mcp_server *s, int64_t now_us)
+{
+    end_until(s, now_us, false);
 }
 
 /* `id` NULL: all of the peer's. */

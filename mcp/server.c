@@ -187,6 +187,7 @@ void mcp_server_tick(struct mcp_server *s)
 {
     calls_expire(s, clock_monotonic_us());
     tasks_expire(s, clock_monotonic_us());
+    listen_expire(s, clock_now_us());
 }
 
 void mcp_server_stats(const struct mcp_server *s, struct mcp_server_stats *out)

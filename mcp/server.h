@@ -36,6 +36,7 @@ struct mcp_identity {
     const char *subject; /* a name for the principal: sealed state and tasks are bound to it */
     uint32_t scopes;     /* bits that the application defines; see mcp_tool.scopes */
     const void *view;    /* the application's own: what of the server this caller sees */
+    int64_t until_us;    /* wall clock; a stream of notifications ends then. 0: never */
 };
 
 /* What became of a call of a tool, a resource, a prompt or a completion. Borrowed for the callback.

@@ -36,6 +36,8 @@ void subscription_table_deinit(struct subscription_table *t);
 /* The client gave up: ends the stream without an answer. */
 void listen_cancel(struct mcp_subscriber *subscriber);
 void listen_cancel_by_id(struct mcp_peer *peer, const cJSON *id);
+/* Ends the streams of callers whose credentials have ended. */
+void listen_expire(struct mcp_server *s, int64_t now_us);
 /* The server stops: ends all streams with their results. */
 void listen_end_all(struct mcp_server *s);
 /* The JSON text of the stream's id. */

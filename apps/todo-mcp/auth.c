@@ -26,6 +26,7 @@
 #define LIMIT_KEYS_MAX   65536
 #define LOG_LINES_MINUTE 60
 #define LOG_LINES_BURST  5
+#define SKEW_US          60000000 /* mcp_auth's own default: a token is taken so long */
 
 struct known_user {
     int64_t id, until_us;
@@ -125,7 +126,8 @@ static void on_token(void *ctx, const struct mcp_auth_result *result)
         attempt_unavailable(t, "no_memory", "out of memory");
         return;
     }
-    t->identity = (struct mcp_identity){.subject = subject, .scopes = result->scopes};
+    t->identity = (struct mcp_identity){
+        .subject = subject, .scopes = result->scopes, .until_us = result->expires_us + SKEW_US};
     attempt_admit(t);
 }
 

@@ -17,6 +17,7 @@
 #define KNOWN_KEYS_MAX 4096
 #define FRESH_US       5000000  /* how long a revoked key may still count */
 #define TOUCH_US       60000000 /* its use is noted this often */
+#define STREAM_US      INT64_C(3600000000)
 
 struct known_key {
     int64_t user_id, expires_at, fresh_until_us;
@@ -38,6 +39,14 @@ static struct slice digest_of(const struct attempt *t)
     return (struct slice){(const char *)t->digest, sizeof(t->digest)};
 }
 
+/* A stream of notifications is not asked again whether its key is good: it ends now and then, so
+ * that a revoked key's does. */
+static int64_t stream_until(int64_t expires_at)
+{
+    int64_t until = clock_now_us() + STREAM_US;
+    return expires_at > 0 && expires_at < until ? expires_at : until;
+}
+
 static bool is_expired(int64_t expires_at)
 {
     return expires_at > 0 && expires_at <= clock_now_us();
@@ -50,8 +59,10 @@ static void admit_known(struct attempt *t, const struct known_key *known)
         attempt_unavailable(t, "no_memory", "out of memory");
         return;
     }
-    t->identity = (struct mcp_identity){
-        .user_id = known->user_id, .subject = subject, .scopes = known->scopes};
+    t->identity = (struct mcp_identity){.user_id = known->user_id,
+                                        .subject = subject,
+                                        .scopes = known->scopes,
+                                        .until_us = stream_until(known->expires_at)};
     attempt_admit(t);
 }
 

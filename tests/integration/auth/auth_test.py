@@ -45,7 +45,11 @@ class Caller:
         self.connection.request(method, path, body, headers or {})
         return Answer(self.connection.getresponse())
 
-    def post(self, method, params=None, headers=None, path="/mcp"):
+    def post(self, *args, **kwargs):
+        self.post_only(*args, **kwargs)
+        return Answer(self.connection.getresponse())
+
+    def post_only(self, method, params=None, headers=None, path="/mcp"):
         params = {"_meta": {"io.modelcontextprotocol/protocolVersion": MODERN,
                             "io.modelcontextprotocol/clientCapabilities": {}}, **(params or {})}
         all_headers = {"Content-Type": "application/json",
@@ -57,7 +61,7 @@ class Caller:
             all_headers["Authorization"] = f"Bearer {self.token}"
         body = json.dumps({"jsonrpc": "2.0", "id": next(self.ids), "method": method,
                            "params": params})
-        return self.send("POST", path, body, {**all_headers, **(headers or {})})
+        self.connection.request("POST", path, body, {**all_headers, **(headers or {})})
 
     def call(self, tool, **arguments):
         return self.post("tools/call", {"name": tool, "arguments": arguments})
@@ -69,6 +73,13 @@ class Caller:
 
     def status(self, **headers):
         return self.post("tools/list", headers=headers).status
+
+
+    def listen(self):
+        """All that a stream of notifications says until the server ends it."""
+        self.post_only("subscriptions/listen", {"notifications": {"resourcesListChanged": True}})
+        with self.connection.getresponse() as response:
+            return response.status, response.read().decode()
 
 
 class AuthTest(unittest.TestCase):
@@ -245,6 +256,15 @@ class Tokens(AuthTest):
         self.assertEqual(stored("carol", email="new@example.org", email_verified=True),
                          "new@example.org")
 
+    def test_a_stream_ends_with_its_token(self):
+        issuer = self.issuer()
+        server = self.oauth(issuer)
+        caller = self.token_caller(server, issuer, exp=time.time() - 57)  # clocks may differ by 60
+        status, heard = caller.listen()
+        self.assertEqual(status, 200)
+        self.assertIn('"complete"', heard)
+        self.assertEqual(caller.status(), 401)
+
     def test_a_session_is_its_users_alone(self):
         issuer = self.issuer()
         server = self.oauth(issuer)
@@ -374,7 +394,11 @@ class ApiKeys(AuthTest):
                             f" where id = {key_id} returning 1")
         server = self.serve(API_KEYS="true", RATE_LIMIT_PER_MINUTE="0")
         caller = self.caller(server, key)
+        listener = self.caller(server, key)
         self.assertEqual(caller.status(), 200)
+        status, heard = listener.listen()
+        self.assertEqual(status, 200)
+        self.assertIn('"complete"', heard)
         wait_for(lambda: caller.status() == 401, 10, "the end of the key")
         self.expect_reason(server, "api_key_expired")
 

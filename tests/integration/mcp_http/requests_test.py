@@ -42,6 +42,29 @@ class Principals(Case):
         self.assertEqual(ada.post("ping").status, 200)
         self.assertEqual(text_of({"data": ada.call("echo").body}), "ada")
 
+    def test_a_stream_ends_with_the_credential_that_opened_it(self):
+        brief, ada = Session(self.server, token="brief-ada"), Session(self.server, token="ada")
+        ada.post("resources/subscribe", uri="note://1")
+        lasting, ending = ada.listen(), brief.listen()
+        lasting.event()
+        first = ending.event()["id"]
+        self.assertEqual(ending.rest(), [])
+        self.assertEqual(brief.listen(first).status, 200, "a new credential goes on with it")
+        self.server.get("/touch?1")
+        self.assertIn("updated", lasting.message()["data"])
+
+    def test_a_subscription_ends_with_its_credential(self):
+        lasting, ending = (modern(self.server, "subscriptions/listen",
+                                  headers={"Authorization": f"Bearer {token}"},
+                                  notifications={"resourceSubscriptions": ["note://1"]})
+                           for token in ("ada", "brief-ada"))
+        self.assertIn("acknowledged", lasting.message()["data"])
+        self.assertIn("acknowledged", ending.message()["data"])
+        self.assertIn('"complete"', ending.message()["data"])
+        self.assertIsNone(ending.event())
+        self.server.get("/touch?1")
+        self.assertIn("updated", lasting.message()["data"])
+
     def test_each_request_has_its_own_identity(self):
         for name in ("ada", "bob"):
             answer = modern(self.server, "tools/call", name="echo", arguments={},
@@ -183,6 +206,16 @@ class Crowds(Case):
         sessions[0].post("ping")
         sessions += [Session(self.server)]
         self.assertEqual([s.post("ping").status for s in sessions], [200, 200, 404, 200])
+
+
+class CrowdsOfOne(Case):
+    options = ("--auth", "--sessions-max", 3)
+
+    def test_a_caller_crowds_out_its_own_sessions_and_no_other_s(self):
+        ada = Session(self.server, token="ada")
+        bobs = [Session(self.server, token="bob") for _ in range(5)]
+        self.assertEqual(ada.post("ping").status, 200)
+        self.assertEqual([s.post("ping").status for s in bobs], [404] * 3 + [200] * 2)
 
 
 class Memory(Case):

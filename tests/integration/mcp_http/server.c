@@ -5,7 +5,8 @@
  * Beside /mcp it has paths that steer it: /go lets the tools "hold", "poll" and "ask" go on,
  * /touch?N tells of the resource N times, /admit lets slow callers in, /stats counts, /fail?N makes
  * the N-th allocation from then on fail. With --auth
- * a caller is who its token says: "Bearer NAME"; "slow-NAME" waits for /admit, "bad" is refused.
+ * a caller is who its token says: "Bearer NAME"; "slow-NAME" waits for /admit, "bad" is refused,
+ * and the credential of "brief-NAME" ends soon.
  * SIGUSR1 does what /go does, also when nobody is let in any more. */
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/http_server.h"
 #include "base/json.h"
@@ -189,6 +191,8 @@ static void authenticate(void *ctx, struct mcp_http_admission *admission, struct
     if (is_slow)
         name = (struct slice){name.ptr + 5, name.len - 5};
     struct mcp_identity identity = {.user_id = 1, .scopes = 1};
+    if (name.len > 6 && memcmp(name.ptr, "brief-", 6) == 0)
+        identity.until_us = clock_now_us() + 1500000;
     identity.subject = arena_copy(http_request_arena(req), name);
     if (!is_token || slice_is_equal(name, SLICE_LIT("bad"))) {
         refuse(admission);
