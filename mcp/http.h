@@ -46,7 +46,7 @@ struct mcp_http_options {
     const char *const *allowed_hosts;   /* the same for the Host header */
     bool streams_answers;     /* sessions get each answer as a stream that can be resumed, so that
                                  none is lost with its connection; else JSON where that will do */
-    uint32_t sessions_max;    /* 10,000: past it the longest idle one ends */
+    uint32_t sessions_max;    /* 10,000: past it the caller's longest idle one ends */
     uint32_t session_idle_ms; /* 30 min */
     uint32_t keepalive_ms;    /* SSE comment line: 15 s */
     uint32_t retry_ms;        /* SSE retry field of resumable streams: 1 s */

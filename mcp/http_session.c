@@ -54,13 +54,30 @@ static bool adopt_identity(struct http_session *s, struct mcp_identity *identity
     return s->subject != NULL;
 }
 
+static bool is_same_principal(const struct mcp_identity *a, const struct mcp_identity *b)
+{
+    const char *x = a->subject ? a->subject : "";
+    const char *y = b->subject ? b->subject : "";
+    return a->user_id == b->user_id && strcmp(x, y) == 0;
+}
+
+/* The caller's own longest idle session, so that nobody crowds out others; else the longest idle
+ * one of all. */
+static struct http_session *to_make_room(struct mcp_http *t, const struct mcp_identity *identity)
+{
+    struct http_session *s = t->oldest;
+    while (s && !is_same_principal(&s->peer.identity, identity))
+        s = s->next;
+    return s ? s : t->oldest;
+}
+
 struct http_session *http_session_new(struct mcp_http *t, const struct mcp_identity *identity)
 {
     struct mcp_identity own = *identity;
     if (t->session_count >= t->options.sessions_max) {
-        log_warn(t->log, "too many sessions: the longest idle one ends",
+        log_warn(t->log, "too many sessions: a long idle one ends",
                  log_int("sessions", t->session_count));
-        http_session_end(t, t->oldest);
+        http_session_end(t, to_make_room(t, identity));
     }
     struct http_session *s = mem_calloc(1, sizeof(*s));
     if (!s)
@@ -77,13 +94,6 @@ struct http_session *http_session_new(struct mcp_http *t, const struct mcp_ident
     link_newest(t, s);
     t->session_count++;
     return s;
-}
-
-static bool is_same_principal(const struct mcp_identity *a, const struct mcp_identity *b)
-{
-    const char *x = a->subject ? a->subject : "";
-    const char *y = b->subject ? b->subject : "";
-    return a->user_id == b->user_id && strcmp(x, y) == 0;
 }
 
 struct http_session *http_session_find(struct mcp_http *t, struct slice id,
