@@ -201,7 +201,7 @@ class Client:
         all_headers = {"Content-Type": "application/json",
                        "Accept": "application/json, text/event-stream",
                        "MCP-Protocol-Version": MODERN, "Mcp-Method": method}
-        if method == "tools/call":
+        if "name" in params:
             all_headers["Mcp-Name"] = params["name"]
         self.connection.request("POST", "/mcp", body, {**all_headers, **(headers or {})})
         response = self.connection.getresponse()

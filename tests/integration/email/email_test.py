@@ -448,6 +448,9 @@ class Mailbox(Case):
         self.assertEqual(len(box), 1)
         with open(os.path.join(self.maildir, "new", message["id"]), "rb") as f:
             self.assertIn(b"Auto-Submitted: auto-generated", f.read())
+            self.assertEqual(os.fstat(f.fileno()).st_mode & 0o777, 0o600)
+        for folder in ("", "tmp", "new", "cur"):
+            self.assertEqual(os.stat(os.path.join(self.maildir, folder)).st_mode & 0o777, 0o700)
         self.postgres.query("delete from todo.inbox; delete from todo.state")
         self.assertEqual(deliver(worker, message), 200)
         self.assertEqual(self.box(), [message["id"]])
