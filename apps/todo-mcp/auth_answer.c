@@ -47,7 +47,11 @@ static struct slice challenge(const struct auth *a, enum mcp_auth_reason reason,
 
 struct slice auth_challenge(void *ctx, uint32_t scopes, struct arena *arena)
 {
-    return challenge(ctx, MCP_AUTH_SCOPE_MISSING, scopes, arena);
+    const struct auth *a = ctx;
+    char names[SCOPES_TEXT_SIZE];
+    log_info(a->log, "caller refused", log_int("status", 403), log_str("reason", "scope_missing"),
+             log_str("scope", scopes_format(scopes, names)));
+    return challenge(a, MCP_AUTH_SCOPE_MISSING, scopes, arena);
 }
 
 bool auth_metadata(const struct auth *a, struct buf *out)

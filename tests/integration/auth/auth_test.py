@@ -214,11 +214,13 @@ class Tokens(AuthTest):
         server = self.oauth(issuer)
         reader = self.token_caller(server, issuer, scope="openid tasks:read")
         self.assertEqual(reader.call("list_tasks").status, 200)
+        self.assertEqual(self.refusals(server), [])
         answer = reader.call("add_task", title="x")
         self.assertEqual(answer.status, 403)
         self.assertIn('error="insufficient_scope"', answer.challenge)
         self.assertIn(f'scope="{BOTH}"', answer.challenge)
         self.assertIn(f'resource_metadata="{METADATA}"', answer.challenge)
+        self.expect_reason(server, "scope_missing")
         stepped_up = self.token_caller(server, issuer)
         self.assertEqual(stepped_up.call("add_task", title="x").status, 200)
         self.assertEqual(self.token_caller(server, issuer, scope=None).call("list_tasks").status,
