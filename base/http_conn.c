@@ -470,7 +470,8 @@ static void read_peer(struct http_conn *c)
     if (address.ss_family == AF_INET6) {
         const struct sockaddr_in6 *v6 = raw;
         uv_ip6_name(v6, c->peer, sizeof(c->peer));
-        c->is_loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+        c->is_loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
+                         (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == 127);
     } else {
         const struct sockaddr_in *v4 = raw;
         uv_ip4_name(v4, c->peer, sizeof(c->peer));

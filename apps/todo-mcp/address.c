@@ -6,6 +6,7 @@
 
 #include "base/http_server.h"
 
+#define IPV4_BYTES         4
 #define IPV6_NETWORK_BYTES 8
 
 /* The entries before the last `proxies` were written by whoever sent the request. */
@@ -29,14 +30,19 @@ static struct slice forwarded_for(const struct http_request *req, uint32_t proxi
     return entry;
 }
 
-/* One subscriber has at least a /64 of IPv6 addresses: they share a bucket. */
+/* One subscriber has at least a /64 of IPv6 addresses: they share a bucket. ::ffff:192.0.2.1, as
+ * sockets of IPv6 have it, is an address of IPv4. */
 static void make_key(struct address *out)
 {
-    unsigned char bytes[16];
-    if (inet_pton(AF_INET, out->text, bytes) == 1)
-        out->key_len = 4;
-    else if (inet_pton(AF_INET6, out->text, bytes) == 1)
-        out->key_len = IPV6_NETWORK_BYTES;
+    struct in6_addr address;
+    const unsigned char *bytes = address.s6_addr;
+    if (inet_pton(AF_INET, out->text, &address) == 1) {
+        out->key_len = IPV4_BYTES;
+    } else if (inet_pton(AF_INET6, out->text, &address) == 1) {
+        bool is_v4 = IN6_IS_ADDR_V4MAPPED(&address);
+        bytes += is_v4 ? sizeof(address) - IPV4_BYTES : 0;
+        out->key_len = is_v4 ? IPV4_BYTES : IPV6_NETWORK_BYTES;
+    }
     if (out->key_len > 0) {
         memcpy(out->key, bytes, out->key_len);
         return;

@@ -479,6 +479,20 @@ class Limits(AuthTest):
         self.assertEqual(status("2001:db8:1:2::1"), 401)
         self.assertEqual(status("2001:db8:1:2:ffff::9"), 429)  # the same /64
         self.assertEqual(status("2001:db8:1:3::1"), 401)
+        self.assertEqual(status("::ffff:192.0.2.3"), 401)  # IPv4 as a socket of IPv6 writes it
+        self.assertEqual(status("::ffff:192.0.2.4"), 401)
+        self.assertEqual(status("192.0.2.3"), 429)
+
+    def test_at_a_socket_of_ipv6_callers_of_ipv4_are_told_apart(self):
+        server = self.serve(API_KEYS="true", AUTH_FAILURES_PER_MINUTE="1", HTTP_HOST="::")
+
+        def caller(address):
+            caller = self.caller(server)
+            caller.connection.source_address = (address, 0)
+            return caller
+        guesser = caller("127.0.0.2")
+        self.assertEqual([guesser.status() for _ in range(2)], [401, 429])
+        self.assertEqual(caller("127.0.0.3").status(), 401)
 
     def test_a_header_of_strangers_is_not_believed(self):
         server = self.serve(API_KEYS="true", AUTH_FAILURES_PER_MINUTE="1")

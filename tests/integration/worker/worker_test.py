@@ -261,6 +261,11 @@ class WorkerTest(unittest.TestCase):
         self.assertEqual(worker.get("/healthz")[0], 200)
         worker.stop()
 
+    def test_this_machine_needs_none_at_a_socket_of_ipv6_either(self):
+        worker = self.worker(HTTP_HOST="::")
+        self.assertEqual(worker.post(event()), 200)  # from ::ffff:127.0.0.1
+        worker.stop()
+
     def test_the_text_of_its_metrics_has_its_type(self):
         worker = self.worker()
         _, headers, body = worker.exchange("GET", "/metrics")
