@@ -2,7 +2,7 @@
 test has started. A block's kind stands behind its fence:
 
     sh           commands
-    sh cluster   commands that need a cluster: kubectl, helm
+    sh cluster   commands that need a cluster: kubectl, helm, k8s/scripts without --local
     text         behind a block of commands: lines that it prints; … stands for anything
     yaml         a file that later commands use; its first line is `# ` and the name
 
@@ -18,11 +18,10 @@ import signal
 import subprocess
 import tempfile
 import time
-import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMANDS = ("sh", "sh cluster")
-IN_CLUSTER = re.compile(r"\b(kubectl|helm)\b")
+IN_CLUSTER = re.compile(r"\b(kubectl|helm)\b|^k8s/scripts/(?!.* --local)", re.M)
 
 
 class BlockError(Exception):
@@ -69,7 +68,7 @@ def _checked(blocks):
         if block.kind in COMMANDS:
             code = re.sub(r"#.*", "", block.text)
             if bool(IN_CLUSTER.search(code)) != (block.kind == "sh cluster"):
-                raise BlockError(f"`cluster` is for what uses kubectl or helm, and for that alone: {block}")
+                raise BlockError(f"`cluster` is for what needs a cluster, and for that alone: {block}")
         elif block.kind != "yaml":
             raise BlockError(f"no kind of block that is known: {block}")
         done.append(block)
@@ -147,29 +146,24 @@ class Shell:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class DocumentCase(unittest.TestCase):
-    """`hooks`: what happens in the world before the first block below a heading, as {heading:
-    function of the case}. What `shell` needs is set up in setUp."""
-
-    document = None
-    hooks = {}
-    seconds = 60  # for one block
-
-    def run_document(self, shell):
-        blocks = read_blocks((ROOT / "docs" / self.document).read_text("utf-8"))
-        unknown = set(self.hooks) - {b.heading for b in blocks}
-        self.assertFalse(unknown, "hooks without a block")
-        heading = None
-        for block in blocks:
-            if block.heading != heading and block.heading in self.hooks:
-                self.hooks[block.heading](self)
-            heading = block.heading
-            if block.kind == "yaml":
-                with open(os.path.join(shell.folder, file_name(block)), "w", encoding="utf-8") as f:
-                    f.write(block.text)
-                continue
-            began = time.monotonic()
-            output = shell.run(block, self.seconds)
-            print(f"line {block.line}: {time.monotonic() - began:.1f} s", flush=True)
-            missing = missing_line(block.expected, output)
-            self.assertIsNone(missing, f"not printed by {block}\nwhich printed:\n{output}")
+def run_document(name, shell, hooks=None, seconds=60):
+    """`hooks`: what happens in the world before the first block below a heading: {heading: function}.
+    `seconds`: for one block."""
+    blocks = read_blocks((ROOT / "docs" / name).read_text("utf-8"))
+    hooks = hooks or {}
+    if unknown := set(hooks) - {b.heading for b in blocks}:
+        raise BlockError(f"{name}: no block below {unknown}")
+    heading = None
+    for block in blocks:
+        if block.heading != heading and block.heading in hooks:
+            hooks[block.heading]()
+        heading = block.heading
+        if block.kind == "yaml":
+            with open(os.path.join(shell.folder, file_name(block)), "w", encoding="utf-8") as f:
+                f.write(block.text)
+            continue
+        began = time.monotonic()
+        output = shell.run(block, seconds)
+        print(f"{name}:{block.line}: {time.monotonic() - began:.1f} s", flush=True)
+        if missing := missing_line(block.expected, output):
+            raise BlockError(f"{name}: \"{missing}\" is not printed by {block}\nprinted:\n{output}")

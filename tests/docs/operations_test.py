@@ -2,19 +2,16 @@
 
 import pathlib
 import re
-import time
 import unittest
 
-from commands import ROOT, DocumentCase, Shell
+from commands import ROOT, Shell, run_document
 from places import SPACE, Caller, Cluster, DatabaseHost, make_key
 
 from stack import SCRAM_PASSWORD, SCRAM_USER, Kafka
 from todo_server import wait_for
 
 
-class Operations(DocumentCase):
-    document = "operations.md"
-
+class Operations(unittest.TestCase):
     def setUp(self):
         self.host = self.open(DatabaseHost())
         self.kafka = Kafka(sasl=True)
@@ -97,14 +94,11 @@ class Operations(DocumentCase):
                 if name.startswith(deployment) for key, value in program.metrics().items()
                 if wanted.match(key)]
 
-    hooks = {"The moment before a risky step": before_the_moment,
-             "Restore to a point in time": after_the_moment,
-             "Upgrade": after_the_restore}
-
     def test_the_commands_do_what_the_document_says(self):
-        began = time.monotonic()
-        self.run_document(self.shell)
-        print(f"{time.monotonic() - began:.0f} s")
+        run_document("operations.md", self.shell,
+                     {"The moment before a risky step": self.before_the_moment,
+                      "Restore to a point in time": self.after_the_moment,
+                      "Upgrade": self.after_the_restore})
 
 
 class Alerts(unittest.TestCase):

@@ -75,17 +75,17 @@ class DatabaseHost:
 class Cluster:
     """`tools` are kubectl and helm, `env` what they need."""
 
-    def __init__(self):
+    def __init__(self, scheduler=None):
         self.etcd = Etcd().start()
         self.api = ApiServer(self.etcd).start()
         self.manager = ControllerManager(self.api).start(wait=False)
         self.pods = f"{self.api.folder}/pods"
         os.mkdir(self.pods)
         self.api.kubectl("apply", "--server-side", "-f", part("crds"))
-        self.kubelet = Kubelet(self.api, SPACE, self.pods).start()
+        self.kubelet = Kubelet(self.api, SPACE, self.pods, scheduler).start()
         kubectl = os.path.join(os.path.dirname(os.path.abspath(kube.__file__)), "kubectl.py")
         self.tools = {"kubectl": kubectl, "helm": part("helm")}
-        self.env = {"KUBECONFIG": self.api.kubeconfig, "KUBECTL": part("kubectl"),
+        self.env = {"KUBECONFIG": self.api.kubeconfig, "REAL_KUBECTL": part("kubectl"),
                     "KUBELET_FOLDER": self.pods}
 
     def program(self, deployment):

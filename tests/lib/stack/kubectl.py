@@ -1,33 +1,45 @@
 #!/usr/bin/env python3
-"""kubectl as it is, but for `exec` and `logs` of a Deployment: they are a kubelet's, and ours
-(kubelet.Kubelet) leaves in $KUBELET_FOLDER what runs. KUBECTL names the real one."""
+"""kubectl as it is, but for what a kubelet has to answer: `exec` and `logs` of a Deployment,
+`port-forward` of a Pod. Ours (kubelet.Kubelet) leaves in $KUBELET_FOLDER what runs. $REAL_KUBECTL names
+the real one."""
 
 import json
 import os
 import re
+import signal
 import sys
+
+
+def find(resource):
+    """What kubelet.Kubelet wrote of a Pod, or of one of a Deployment's."""
+    kind, _, name = resource.partition("/")
+    pattern = re.escape(name) + ("" if kind == "pod" else "-[0-9a-z]+-[0-9a-z]+")
+    folder = os.environ["KUBELET_FOLDER"]
+    for pod in sorted(os.listdir(folder)):
+        if re.fullmatch(pattern, pod):
+            with open(os.path.join(folder, pod), encoding="utf-8") as f:
+                return json.load(f)
+    return sys.exit(f"error: no Pod of {resource} runs")
 
 
 def main():
     words = sys.argv[1:]
-    verb = next((w for w in words if w in ("exec", "logs")), None)
+    verb = next((w for w in words if w in ("exec", "logs", "port-forward")), None)
     if not verb:
-        os.execv(os.environ["KUBECTL"], ["kubectl", *words])
-    deployment = next(w for w in words if w.startswith("deploy/")).partition("/")[2]
-    folder = os.environ["KUBELET_FOLDER"]
-    pods = [p for p in sorted(os.listdir(folder))
-            if re.fullmatch(re.escape(deployment) + "-[0-9a-z]+-[0-9a-z]+", p)]
-    if not pods:
-        sys.exit(f"error: no Pod of {deployment} runs")
-    with open(os.path.join(folder, pods[0]), encoding="utf-8") as f:
-        pod = json.load(f)
+        os.execv(os.environ["REAL_KUBECTL"], ["kubectl", *words])
+    pod = find(next(w for w in words if re.match("(deploy|deployment|pod)/", w)))
     if verb == "logs":
         with open(pod["log"], encoding="utf-8", errors="replace") as f:
             sys.stdout.write(f.read())
-        return
-    program, *rest = words[words.index("--") + 1:]
-    os.execve(os.path.join(pod["bin"], program, program), [program, *rest],
-              {**os.environ, **pod["env"]})
+    elif verb == "port-forward":
+        port = words[-1].rpartition(":")[2]
+        print(f"Forwarding from 127.0.0.1:{pod['forwards'][port]} -> {port}", flush=True)
+        signal.pause()
+    else:
+        program, *rest = words[words.index("--") + 1:]
+        program = os.path.basename(program)
+        os.execve(os.path.join(pod["bin"], program, program), [program, *rest],
+                  {**os.environ, **pod["env"]})
 
 
 if __name__ == "__main__":

@@ -1,16 +1,21 @@
 """What runs the Pods of a kube.ApiServer: the programs of this build, on loopback, with the environment
 and the mounted Secrets that the Pod gives them. So a Deployment is ready when its programs are, a
-migration Job ends as the migration does, and `kubectl exec` and `logs` (kubectl.py) find somebody.
-Containers, their network and Dapr's sidecars it has not."""
+migration Job ends as the migration does, and `kubectl exec`, `logs` and `port-forward` (kubectl.py)
+find somebody. A Pod that is annotated for Dapr has a sidecar with what the cluster's resources say.
+Containers and their network it has not."""
 
 import base64
 import json
 import os
 import threading
 
+from .components import SECRETS, secret_store, write
+from .dapr import Daprd
 from .worker import Worker
 
 MERGE = "application/merge-patch+json"
+# What a sidecar reads. Its Configuration is a test's own: there is neither mTLS nor a collector.
+DAPR = ("components.v1alpha1", "resiliencies.v1alpha1", "subscriptions.v2alpha1")
 
 
 class _Program(Worker):
@@ -29,6 +34,29 @@ class _Program(Worker):
                        for m in self.container.get("volumeMounts", []) if m["name"] in secrets}
         self.refresh()
         self.env |= {**self._environment(), "HTTP_HOST": "127.0.0.1", "HTTP_PORT": str(self.port)}
+        self.sidecar = None
+        notes = pod["metadata"].get("annotations", {})
+        if notes.get("dapr.io/enabled") == "true":
+            self.sidecar = self._sidecar({k.partition("/")[2]: v for k, v in notes.items()})
+            self.env["DAPR_HTTP_PORT"] = str(self.sidecar.port)
+        # {what the Pod says: what it is here}
+        self.forwards = {str(p["containerPort"]): self.port for p in self.container.get("ports", [])}
+        if self.sidecar:
+            self.forwards |= {notes["dapr.io/http-port"]: self.sidecar.port,
+                              notes["dapr.io/metrics-port"]: self.sidecar.ports["metrics"]}
+
+    def _sidecar(self, notes):
+        folder = os.path.join(self.folder, "dapr")
+        self.kubelet.write_dapr(folder)
+        tokens = [self.kubelet.data("secrets", notes[f"{n}-token-secret"]).get("token")
+                  for n in ("api", "app")]
+        return Daprd(notes["app-id"], folder, app_port=self.port,
+                     scheduler=self.kubelet.scheduler, api_token=tokens[0], app_token=tokens[1],
+                     app_health={"path": notes["app-health-check-path"],
+                                 "interval": notes["app-health-probe-interval"],
+                                 "timeout": notes["app-health-probe-timeout"],
+                                 "threshold": notes["app-health-threshold"]},
+                     folder=os.path.join(self.folder, "sidecar"))
 
     def refresh(self):
         """The files of mounted Secrets, as they are now."""
@@ -58,28 +86,58 @@ class _Program(Worker):
     def command(self):
         return [self.binary, *self.words]
 
+    def run(self):
+        """Starts what does not run, and is not over."""
+        for process in (self, self.sidecar):
+            if process and not process.is_running() and not (self.is_job and self.process):
+                process.start(wait=False)
+
     def status(self):
         if self.is_job:
             code = self.process.poll()
             return {"phase": {None: "Running", 0: "Succeeded"}.get(code, "Failed")}
-        is_ready = str(self.is_ready())
-        return {"phase": "Running", "conditions": [
-            {"type": t, "status": is_ready} for t in ("Ready", "ContainersReady")]}
+        containers = {self.container["name"]: self.is_ready()}
+        if self.sidecar:
+            containers["daprd"] = self.sidecar.is_ready()
+        is_ready = str(all(containers.values()))
+        return {"phase": "Running",
+                "conditions": [{"type": t, "status": is_ready}
+                               for t in ("Ready", "ContainersReady")],
+                "containerStatuses": [{"name": name, "ready": ready, "restartCount": 0,
+                                       "image": "", "imageID": ""}
+                                      for name, ready in containers.items()]}
+
+    def close(self):
+        super().close()
+        if self.sidecar:
+            self.sidecar.close()
 
 
 class Kubelet:
     """Of one namespace. `folder` has a file for each Pod that runs, with what kubectl.py needs."""
 
-    def __init__(self, api, namespace, folder):
+    def __init__(self, api, namespace, folder, scheduler=None):
         self.api, self.namespace, self.folder = api, namespace, folder
+        self.scheduler = scheduler  # Dapr's
         self.programs = {}  # by the Pod's name
         self.failure = None
         self.end = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
 
-    def _get(self, path):
-        status, text = self.api.get(f"/api/v1/namespaces/{self.namespace}/{path}")
+    def _get(self, path, group="api/v1"):
+        status, text = self.api.get(f"/{group}/namespaces/{self.namespace}/{path}")
         return json.loads(text) if status == 200 else None
+
+    def write_dapr(self, folder):
+        """The cluster's resources as a sidecar's files; its Secrets in a file too."""
+        for kind in DAPR:
+            plural, version = kind.split(".")
+            for resource in self._get(plural, f"apis/dapr.io/{version}")["items"]:
+                del resource["metadata"]["managedFields"]
+                write(folder, f"{plural}-{resource['metadata']['name']}", json.dumps(resource))
+        os.unlink(os.path.join(folder, f"components-{SECRETS}.yaml"))
+        secret_store(folder, {s["metadata"]["name"]: self.data("secrets", s["metadata"]["name"])
+                              for s in self._get("secrets")["items"] if s["type"] == "Opaque"})
 
     def data(self, kind, name):
         """The text values of a Secret or a ConfigMap; none where it is not there."""
@@ -112,15 +170,14 @@ class Kubelet:
 
     def _begin(self, name, pod):
         program = self.programs[name] = _Program(self, pod)
-        program.start(wait=False)
+        program.run()
         with open(os.path.join(self.folder, name), "w", encoding="utf-8") as f:
-            json.dump({"env": program.env, "log": program.log, "bin":
-                       os.path.dirname(os.path.dirname(program.binary))}, f)
+            json.dump({"env": program.env, "log": program.log, "forwards": program.forwards,
+                       "bin": os.path.dirname(os.path.dirname(program.binary))}, f)
 
     def _tell(self, name, program):
         program.refresh()
-        if not program.is_job and not program.is_running():
-            program.start(wait=False)
+        program.run()
         status = program.status()
         if status != program.said:
             self.api.request("PATCH", f"/api/v1/namespaces/{self.namespace}/pods/{name}/status",
