@@ -1,12 +1,13 @@
 """The checks of validate-dapr-deployment, in the order in which one leans on the other. A check takes a
 site and returns what it found, or raises a Failure with what is wrong and what to do."""
 
+import datetime
 import json
 import uuid
 from dataclasses import dataclass
 from typing import Callable
 
-from .names import (APPS, EMAIL, JOB, NOTIFICATION, PUBSUB, SIDECAR_BYTES, STATE,
+from .names import (APPS, EMAIL, JOB, NOTIFICATION, PUBSUB, STATE,
                     SUBSCRIPTIONS)
 from .report import Failure
 
@@ -153,11 +154,15 @@ def sidecars(site):
     return f"{sum(map(len, versions.values()))} sidecars, version {', '.join(versions)}"
 
 
-def metadata_of(site, app_id):
+def first_pod(site, app_id):
     pods = site.pods(app_id)
     if not pods:
-        raise Failure(f"{app_id} has no pod", "setup-dapr --enable")
-    with pods[0].sidecar() as web:
+        raise Failure(f"{app_id} has no pod", "is it deployed, and what says kubectl describe pod?")
+    return pods[0]
+
+
+def metadata_of(site, app_id):
+    with first_pod(site, app_id).sidecar() as web:
         return web.want("GET", "/v1.0/metadata")
 
 
@@ -192,13 +197,12 @@ def subscriptions(site):
 
 def tokens(site):
     """No call without the token: neither to the sidecar nor from it."""
-    for app_id in APPS:
-        for pod in site.pods(app_id):
-            with pod.sidecar() as web:
-                status, _ = web.get("/v1.0/metadata", headers={"dapr-api-token": ""})
-            if status != 401:
-                raise Failure(f"the sidecar of {pod.name} answers {status or 'nothing'} to a call "
-                              "without a token", "DAPR_API_TOKEN: the Secret dapr-api-token")
+    for _, pod in each_pod(site):
+        with pod.sidecar() as web:
+            status, _ = web.get("/v1.0/metadata", headers={"dapr-api-token": ""})
+        if status != 401:
+            raise Failure(f"the sidecar of {pod.name} answers {status or 'nothing'} to a call "
+                          "without a token", "DAPR_API_TOKEN: the Secret dapr-api-token")
     for app_id, (_, route) in SUBSCRIPTIONS.items():
         for pod in site.pods(app_id):
             with pod.app() as web:
@@ -210,11 +214,9 @@ def tokens(site):
 
 
 def state(site):
-    pods = site.pods(NOTIFICATION)
-    if not pods:
-        raise Failure(f"{NOTIFICATION} has no pod")
+    pod = first_pod(site, NOTIFICATION)
     key, path = f"validate:{uuid.uuid4()}", f"/v1.0/state/{STATE}"
-    with pods[0].sidecar() as web:
+    with pod.sidecar() as web:
         web.want("POST", path, [{"key": key, "value": key, "metadata": {"ttlInSeconds": "60"}}])
         found = web.want("GET", f"{path}/{key}")
         web.want("DELETE", f"{path}/{key}")
@@ -224,16 +226,22 @@ def state(site):
 
 
 def job(site):
-    pods = site.pods(NOTIFICATION)
-    if not pods:
-        raise Failure(f"{NOTIFICATION} has no pod")
-    with pods[0].sidecar() as web:
+    with first_pod(site, NOTIFICATION).sidecar() as web:
         status, answer = web.get(f"/v1.0-alpha1/jobs/{JOB}")
     if status != 200:
         raise Failure(f"the scheduler knows no job {JOB}: {status or 'no answer'} {answer}",
                       "todo-notification registers it at its start: see its log, and whether the "
                       "scheduler is ready")
     return f"{JOB} {answer.get('schedule', '')}"
+
+
+def age_of_oldest(status):
+    """Seconds, of what `todo-mcp outbox status --json` says."""
+    times = [topic["oldest"] for topic in status["topics"] if topic.get("oldest")]
+    if not times:
+        return 0.0
+    oldest = min(datetime.datetime.fromisoformat(t.replace("Z", "+00:00")) for t in times)
+    return (datetime.datetime.now(datetime.timezone.utc) - oldest).total_seconds()
 
 
 def events(site):
@@ -245,7 +253,7 @@ def events(site):
         raise Failure("no relay leads, so that no event leaves", "is a todo-mcp up, with RELAY on?")
     if parked:
         raise Failure(f"{parked} events are parked", "todo-mcp outbox parked says why")
-    old = site.age_of_oldest(status)
+    old = age_of_oldest(status)
     if old > WAITS_MAX_S:
         raise Failure(f"{waiting} events wait, the oldest for {old:.0f} s",
                       "the log of todo-mcp says what the sidecar answers")
@@ -267,11 +275,12 @@ def dead_letters(site):
 
 def memory(site):
     sizes = {pod.name: pod.sidecar_bytes() for _, pod in each_pod(site)}
+    limit = site.sidecar_bytes_max
     for name, size in sizes.items():
-        if size > SIDECAR_BYTES:
-            raise Failure(f"the sidecar of {name} has {size >> 20} MB",
-                          "over 256 MB it is killed: it is a trigger of the rollback (runbook)")
-    return f"at most {max(sizes.values()) >> 20} MB of {SIDECAR_BYTES >> 20}"
+        if size > limit:
+            raise Failure(f"the sidecar of {name} has {size >> 20} MB of {limit >> 20}",
+                          "over its limit it is killed: a trigger of the rollback (runbook)")
+    return f"at most {max(sizes.values()) >> 20} MB of {limit >> 20}"
 
 
 CHECKS = [

@@ -36,11 +36,13 @@ def open_site(arguments):
     return Cluster(arguments)
 
 
-def run(script, arguments, steps):
-    """`steps(site, report)`; the exit code."""
+def run(script, arguments, steps, is_there=True):
+    """`steps(site, report)`; the exit code. Not `is_there`: for a script that makes the site."""
     report = Report(script, "local" if arguments.local else "cluster", arguments.json)
     try:
         with open_site(arguments) as site:
+            if is_there:
+                site.need()
             steps(site, report)
     except Failure as failure:
         if not report.entries or report.is_ok:  # it came before or between the steps

@@ -4,6 +4,7 @@ import contextlib
 import re
 import time
 
+from .checks import first_pod
 from .names import JOB, NOTIFICATION
 from .probe import soon
 from .report import Failure, until
@@ -14,7 +15,7 @@ ROUTE = f'route="/job/{JOB}"'
 
 def interval_of(site):
     """Seconds, of the job as the scheduler has it; None where it has none."""
-    with site.pods(NOTIFICATION)[0].sidecar() as web:
+    with first_pod(site, NOTIFICATION).sidecar() as web:
         status, job = web.get(f"/v1.0-alpha1/jobs/{JOB}")
     found = status == 200 and re.fullmatch(r"@every (\d+)(ms|s|m)", job.get("schedule", ""))
     return int(found[1]) * UNITS[found[2]] if found else None
@@ -31,23 +32,24 @@ def runs(pods):
 
 
 class Counter:
-    """Runs of these replicas from now on."""
+    """Runs from now on, of the replicas that there are at the time."""
 
-    def __init__(self, pods):
-        self.pods, self.first = pods, runs(pods)
+    def __init__(self, site):
+        self.site, self.first = site, runs(site.pods(NOTIFICATION))
 
     def by_pod(self):
-        return {name: int(n - self.first[name]) for name, n in runs(self.pods).items()}
+        return {name: int(n - self.first.get(name, 0))
+                for name, n in runs(self.site.pods(NOTIFICATION)).items()}
 
     def total(self):
         return sum(self.by_pod().values())
 
 
-def one_an_interval(pods, interval, arguments):
+def one_an_interval(site, interval, arguments):
     """Counts from one run on, to the middle between two."""
-    first = Counter(pods)
+    first = Counter(site)
     until(first.total, arguments.timeout, "a run of the job")
-    counter, began = Counter(pods), time.monotonic()
+    counter, began = Counter(site), time.monotonic()
     time.sleep((arguments.intervals + 0.5) * interval)
     found, seconds = counter.by_pod(), time.monotonic() - began
     if not -1.5 <= sum(found.values()) - seconds / interval <= 1:
@@ -56,50 +58,48 @@ def one_an_interval(pods, interval, arguments):
             + ", ".join(f"{name} {n}" for name, n in found.items()))
 
 
-def with_replicas(site, report, arguments):
+def with_replicas(site, report, arguments, interval):
     with report.step("replicas") as entry:
         site.scale(NOTIFICATION, arguments.replicas)
         until(lambda: site.replicas(NOTIFICATION)[1] == arguments.replicas, arguments.timeout,
               f"{arguments.replicas} ready replicas")
-        interval = until(lambda: interval_of(site), arguments.timeout, f"the job {JOB}")
-        entry["found"] = f"{arguments.replicas} ready; {JOB} every {interval:g} s"
+        entry["found"] = f"{arguments.replicas} ready"
     with report.step("once an interval", "replicas must not do the same work twice") as entry:
-        entry["found"] = one_an_interval(site.pods(NOTIFICATION), interval, arguments)
+        entry["found"] = one_an_interval(site, interval, arguments)
     lose_one(site, report, arguments, interval)
     site.heal()
     until(lambda: site.replicas(NOTIFICATION)[1] == arguments.replicas, arguments.timeout,
           f"{arguments.replicas} ready replicas")
     with report.step("scheduler restarts", "jobs outlive the scheduler that keeps them") as entry:
-        began, counter = time.monotonic(), None
+        began = time.monotonic()
         site.restart_scheduler()
-        counter = Counter(site.pods(NOTIFICATION))
+        counter = Counter(site)
         if until(lambda: interval_of(site), arguments.timeout, f"the job {JOB}") != interval:
             raise Failure("the job has another interval")
         until(counter.total, arguments.timeout, "a run of the job")
         gap = time.monotonic() - began
         entry["found"] = (f"runs again after {gap:.1f} s; "
-                          + one_an_interval(site.pods(NOTIFICATION), interval, arguments))
+                          + one_an_interval(site, interval, arguments))
 
 
 def lose_one(site, report, arguments, interval):
     """The replica that ran last dies, and a reminder is due meanwhile."""
-    pods = site.pods(NOTIFICATION)
-    counter = Counter(pods)
+    counter = Counter(site)
     until(counter.total, arguments.timeout, "a run of the job")
     last = next(name for name, n in counter.by_pod().items() if n)
-    rest = [pod for pod in pods if pod.name != last]
+    victim = next(pod for pod in site.pods(NOTIFICATION) if pod.name == last)
     with site.tools() as tools:
         task_id = tools.call("add_task", title="a reminder while a replica is gone",
                              due_date=soon(hours=2))["id"]
         tools.call("set_reminder", task_id=task_id, remind_at=soon(seconds=1))
     try:
         with report.step("a replica dies", "another takes its runs") as entry:
-            site.kill(next(pod for pod in pods if pod.name == last))
-            began, counter = time.monotonic(), Counter(rest)
+            site.kill(victim)
+            began, counter = time.monotonic(), Counter(site)
             until(counter.total, arguments.timeout, "a run of the others")
             gap = time.monotonic() - began
             entry["found"] = (f"{last} is gone; the others run after {gap:.1f} s; "
-                              + one_an_interval(rest, interval, arguments))
+                              + one_an_interval(site, interval, arguments))
         with report.step("reminder", "a reminder is sent whoever is gone"):
             with site.tools() as tools:
                 until(lambda: tools.call("get_task", task_id=task_id)["reminder"]["sent"],
@@ -110,11 +110,13 @@ def lose_one(site, report, arguments, interval):
 
 
 def run(site, report, arguments):
-    wanted = site.replicas(NOTIFICATION)[0]
-    if not wanted:
-        raise Failure(f"{NOTIFICATION} is not deployed", "setup-dapr")
+    with report.step("before", "a job that does not run now shows nothing") as entry:
+        interval = until(lambda: interval_of(site), arguments.timeout if site.pods(NOTIFICATION)
+                         else 0, f"the job {JOB}")
+        wanted = site.replicas(NOTIFICATION)[0]
+        entry["found"] = f"{JOB} every {interval:g} s"
     try:
-        with_replicas(site, report, arguments)
+        with_replicas(site, report, arguments, interval)
     finally:
         with contextlib.suppress(Failure):
             site.scale(NOTIFICATION, wanted)

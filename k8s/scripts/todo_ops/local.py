@@ -2,12 +2,12 @@
 machine. What `kubectl` is to a cluster tests/stack/control.py is here."""
 
 import contextlib
-import datetime
 import json
 import os
 import subprocess
 import sys
 
+from .checks import first_pod
 from .names import BACKEND
 from .report import Failure
 from .web import Tools, Web
@@ -19,15 +19,6 @@ import control  # noqa: E402
 from stack import part, worker_binary  # noqa: E402
 
 UP = "setup-dapr --local"
-
-
-def age_of_oldest(status):
-    """Seconds, of what `todo-mcp outbox status --json` says."""
-    times = [topic["oldest"] for topic in status["topics"] if topic.get("oldest")]
-    if not times:
-        return 0.0
-    oldest = min(datetime.datetime.fromisoformat(t.replace("Z", "+00:00")) for t in times)
-    return (datetime.datetime.now(datetime.timezone.utc) - oldest).total_seconds()
 
 
 class Pod:
@@ -49,8 +40,8 @@ class Pod:
         yield Web(self.program.url)
 
     def sidecar_bytes(self):
-        samples = Web(f"http://127.0.0.1:{self.daprd.ports['metrics']}").samples()
-        return int(samples["process_resident_memory_bytes"])
+        with open(f"/proc/{self.daprd.pid}/statm", encoding="ascii") as f:
+            return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class Local:
@@ -64,11 +55,14 @@ class Local:
     def __exit__(self, *_):
         self._open.close()
 
+    def need(self):
+        if not os.path.exists(os.path.join(control.state_folder(), "parts.json")):
+            raise Failure("there is no stack on this machine", UP)
+
     @property
     def stack(self):
         if not self._stack:
-            if not os.path.exists(os.path.join(control.state_folder(), "parts.json")):
-                raise Failure("there is no stack on this machine", UP)
+            self.need()
             self._stack = self._open.enter_context(control.opened())
         return self._stack
 
@@ -164,9 +158,6 @@ class Local:
         programs = self.stack.programs(app_id)
         return next(iter(programs.values()))[0].env if programs else {}
 
-    def age_of_oldest(self, status):
-        return age_of_oldest(status)
-
     def todo_mcp(self, *words):
         done = subprocess.run(
             [worker_binary("todo-mcp"), *words], check=False, stdout=subprocess.PIPE,
@@ -185,8 +176,5 @@ class Local:
 
     @contextlib.contextmanager
     def tools(self):
-        pods = self.pods(BACKEND)
-        if not pods:
-            raise Failure("no todo-mcp is up", UP)
-        with pods[0].app() as web:
+        with first_pod(self, BACKEND).app() as web:
             yield Tools(web)

@@ -15,4 +15,3 @@ SECRETS = {"todo-app-secrets": ("DATABASE_URL",), "dapr-api-token": ("token",),
            "app-api-token": ("token",)}
 BROKER_SECRETS = {"kafka": ("kafka-secrets", ("username", "password")),
                   "redis": ("redis-secrets", ("password",))}
-SIDECAR_BYTES = 256 << 20

@@ -24,6 +24,9 @@ def letter_of(site, task_id):
 
 
 def follow(site, report, arguments, poisoned, healthy, rule):
+    with report.step("before", "what cannot be asked cannot be followed") as entry:
+        waiting = json.loads(site.todo_mcp("dlq", "list", "--json"))["dead_letters"]
+        entry["found"] = f"{len(waiting)} dead letters of others"
     with report.step("poison", "an event that its handler cannot use"):
         site.sql(RULE.format(**rule), arguments)
         poisoned.complete()

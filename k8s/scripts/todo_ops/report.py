@@ -65,7 +65,10 @@ class Report:
     def check(self, name, why, function):
         """A step whose failure does not end the others."""
         with contextlib.suppress(Failure), self.step(name, why) as entry:
-            entry["found"] = function() or ""
+            try:
+                entry["found"] = function() or ""
+            except Failure as failure:
+                raise Failure(str(failure), failure.mend or "its log says more") from failure
 
     def _print(self, entry):
         limit = f" of {entry['limit_seconds']:g}" if "limit_seconds" in entry else ""
