@@ -61,6 +61,18 @@ static void set_no_due_date(struct tool_error *e, const struct tool_subject *s)
                        "recurrence_rule with null");
 }
 
+static void set_task_not_found(struct tool_error *e, const struct tool_subject *s)
+{
+    if (s->has_idempotency_key)
+        tool_error_set(e, TOOL_NOT_FOUND, "idempotency_key", "a key that was not used before",
+                       "the task that this idempotency_key made was deleted; give another key to "
+                       "make a new one");
+    else
+        tool_error_set(e, TOOL_NOT_FOUND, "task_id", NULL,
+                       "no task has id %" PRId64 "; list_tasks and search_tasks show the ids",
+                       s->task_id);
+}
+
 void tool_error_from_task(struct tool_error *e, enum db_outcome outcome,
                           const struct tool_subject *s, const struct db_task *current)
 {
@@ -68,9 +80,7 @@ void tool_error_from_task(struct tool_error *e, enum db_outcome outcome,
     case DB_OK:
     case DB_NAME_TAKEN:
     case DB_NOT_FOUND:
-        tool_error_set(e, TOOL_NOT_FOUND, "task_id", NULL,
-                       "no task has id %" PRId64 "; list_tasks and search_tasks show the ids",
-                       s->task_id);
+        set_task_not_found(e, s);
         break;
     case DB_CATEGORY_NOT_FOUND:
         tool_error_set(e, TOOL_NOT_FOUND, "category_id", NULL,

@@ -105,6 +105,11 @@ class Chart(unittest.TestCase):
         self.assertEqual(checksum(), checksum())
         self.assertNotEqual(checksum(), checksum("--set", "settings.LOG_LEVEL=debug"))
 
+    def test_a_session_stays_with_its_replica(self):
+        for name, service in of_kind(render(), "Service").items():
+            self.assertEqual(service["spec"].get("sessionAffinity") == "ClientIP",
+                             name == "todo-app-backend", name)
+
     def test_the_ingress_shows_the_endpoint_and_nothing_else(self):
         objects = render("--values", f"{CHART}/values-prod.yaml")
         ingress = of_kind(objects, "Ingress")["todo-app-backend"]

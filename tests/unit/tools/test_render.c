@@ -236,6 +236,11 @@ static void each_task_outcome_has_its_code_and_remedy(void **state)
         const char *code, *field, *words;
     } rows[] = {
         {DB_NOT_FOUND, {.task_id = 9}, "not_found", "task_id", "no task has id 9; list_tasks"},
+        {DB_NOT_FOUND,
+         {.has_idempotency_key = true},
+         "not_found",
+         "idempotency_key",
+         "was deleted; give another key"},
         {DB_CATEGORY_NOT_FOUND,
          {.category_id = 8},
          "not_found",
