@@ -51,25 +51,27 @@ const struct db_stmt dead_letter_stmts[DEAD_LETTER_STMTS] = {
         .name = "dead_letter_get",
         .sql = "select " COLUMNS " from todo.dead_letters d where d.id = $1::uuid",
         .param_count = 1},
-    /* The letter's row is locked first, so that of two replays at once the second finds it done. */
+    /* The letter's row is locked first, so that of two replays at once the second finds it done. An
+     * event that is not marked yet may be with the broker already: the mark would undo the replay. */
     [DEAD_LETTER_REPLAY] = {
         .name = "dead_letter_replay",
         .sql = "with d as materialized (select d.id, d.replayed_at from todo.dead_letters d"
                " where d.id = $1::uuid for update),"
                " kept as (update todo.outbox o set published_at = null, attempts = 0,"
                " dead_reason = null from d where o.id = $2::uuid and d.replayed_at is null"
-               " returning o.id),"
+               " and (o.published_at is not null or o.dead_reason is not null) returning o.id),"
                " made as (insert into todo.outbox"
                " (id, key, topic, type, source, traceparent, created_at, data)"
                " select $2, $3::text, $4::text, $5::text, $6::text, $7::text, $8::timestamptz,"
                " $9::jsonb from d where d.replayed_at is null and $9 is not null"
-               " and not exists (select from kept) returning id),"
+               " and not exists (select from todo.outbox x where x.id = $2) returning id),"
                " again as (select id from kept union all select id from made),"
                " r as (update todo.dead_letters t set replayed_at = clock_timestamp()"
                " from d, again where t.id = d.id returning t.id)"
                " select case when not exists (select from d) then 0"
                " when exists (select from r) then 3"
-               " when (select d.replayed_at from d) is not null then 1 else 2 end",
+               " when (select d.replayed_at from d) is not null then 1"
+               " when exists (select from todo.outbox x where x.id = $2) then 4 else 2 end",
         .param_count = 9,
         .is_write = true},
 };

@@ -58,6 +58,7 @@ enum db_replay {
     DB_REPLAY_DONE_BEFORE, /* it was replayed already: nothing changed */
     DB_REPLAY_NO_EVENT,    /* its outbox row is gone and it cannot be made again */
     DB_REPLAY_DONE,
+    DB_REPLAY_UNDER_WAY, /* its outbox row is not marked as published yet: try again in a moment */
 };
 typedef void (*db_replay_fn)(void *ctx, int status, enum db_replay outcome,
                              const struct error *err);

@@ -251,18 +251,19 @@ static const char *const replay_words[] = {
     [DB_REPLAY_DONE_BEFORE] = "was replayed before",
     [DB_REPLAY_NO_EVENT] = "cannot be replayed: its bytes are no event of ours",
     [DB_REPLAY_DONE] = "is published again",
+    [DB_REPLAY_UNDER_WAY] = "is on its way still: try again in a moment",
 };
 static const char *const replay_codes[] = {
-    [DB_REPLAY_NOT_FOUND] = "not_found",
-    [DB_REPLAY_DONE_BEFORE] = "replayed_before",
-    [DB_REPLAY_NO_EVENT] = "no_event",
-    [DB_REPLAY_DONE] = "replayed",
+    [DB_REPLAY_NOT_FOUND] = "not_found", [DB_REPLAY_DONE_BEFORE] = "replayed_before",
+    [DB_REPLAY_NO_EVENT] = "no_event",   [DB_REPLAY_DONE] = "replayed",
+    [DB_REPLAY_UNDER_WAY] = "under_way",
 };
 
 static void print_replay(struct dlq_command *c, const char *id, enum db_replay outcome)
 {
     c->replayed += outcome == DB_REPLAY_DONE;
-    c->failed += outcome == DB_REPLAY_NOT_FOUND || outcome == DB_REPLAY_NO_EVENT;
+    c->failed += outcome == DB_REPLAY_NOT_FOUND || outcome == DB_REPLAY_NO_EVENT ||
+                 outcome == DB_REPLAY_UNDER_WAY;
     if (!c->is_json) {
         buf_printf(&c->out, "%s\t%s\n", id, replay_words[outcome]);
         return;

@@ -220,6 +220,23 @@ static void a_replay_takes_the_outbox_row_that_is_still_there(void **state)
     assert_true(add(f, &letter).is_fresh); /* it may die again */
 }
 
+/* The mark that is still to come would undo it. */
+static void an_event_that_is_not_marked_yet_is_not_replayed(void **state)
+{
+    struct fixture *f = *state;
+    postgres_run(f->pg, "insert into todo.outbox (id, key, topic, type, data) values ('" EVENT_A
+                        "', '7', 'task-reminders', 'ReminderSentEvent', '{}')");
+    const struct db_dead_letter_new letter = letter_of(EVENT_A, SLICE_LIT("{}"));
+    add(f, &letter);
+    struct slice id = list(f, false).letters[0].id;
+    assert_int_equal(replay(f, id, &made_event).replay, DB_REPLAY_UNDER_WAY);
+    assert_int_equal(list(f, false).count, 1);
+    postgres_run(f->pg, "update todo.outbox set published_at = now()");
+    assert_int_equal(replay(f, id, &made_event).replay, DB_REPLAY_DONE);
+    assert_int_equal(
+        postgres_int(f->pg, "select count(*) from todo.outbox where published_at is null"), 1);
+}
+
 static void a_replay_makes_the_outbox_row_again(void **state)
 {
     struct fixture *f = *state;
@@ -247,6 +264,7 @@ int main(void)
         letter_test(letters_without_an_id_are_all_kept),
         letter_test(a_long_reason_is_cut),
         letter_test(a_replay_takes_the_outbox_row_that_is_still_there),
+        letter_test(an_event_that_is_not_marked_yet_is_not_replayed),
         letter_test(a_replay_makes_the_outbox_row_again),
     };
     return cmocka_run_group_tests(tests, postgres_setup, postgres_teardown);
