@@ -22,10 +22,10 @@ const struct db_stmt outbox_stmts[OUTBOX_STMTS] = {
         .name = "outbox_claim",
         .sql = "select case when " OUTBOX_TERM("$1") " then 1"
                " when pg_try_advisory_lock(" OUTBOX_LOCK_CLASS ", " OUTBOX_LOCK_OBJECT ")"
-               " then case when set_config('todo.relay', $1, false) is not null then 2 end"
+               " then case when set_config('todo.relay', $2, false) is not null then 2 end"
                " else 0 end, pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint"
                " from pg_current_snapshot() s",
-        .param_count = 1},
+        .param_count = 2},
     [OUTBOX_EVICT] = {
         .name = "outbox_evict",
         .sql = "select 0, true, count(*) filter (where x.is_ended) from (select"
@@ -194,11 +194,12 @@ static void claim_done(struct db_call *call, int status, const struct db_result 
     call->fn.outbox_claim(call->ctx, status, &standing, err);
 }
 
-int db_outbox_claim(struct db_pool *p, struct slice term, db_outbox_claim_fn fn, void *ctx,
-                    struct error *err)
+int db_outbox_claim(struct db_pool *p, struct slice term, struct slice next, db_outbox_claim_fn fn,
+                    void *ctx, struct error *err)
 {
     struct db_args args = {0};
     params_text(&args, term);
+    params_text(&args, next);
     const struct db_call call = {.pool = p,
                                  .stmt = &outbox_stmts[OUTBOX_CLAIM],
                                  .done = claim_done,

@@ -41,10 +41,11 @@ struct db_outbox_standing {
 };
 typedef void (*db_outbox_claim_fn)(void *ctx, int status, const struct db_outbox_standing *standing,
                                    const struct error *err);
-/* Takes the lock if it is free, else says how it stands; the leader's sign of life. `term` is
- * unique to each relay. */
-int db_outbox_claim(struct db_pool *p, struct slice term, db_outbox_claim_fn fn, void *ctx,
-                    struct error *err);
+/* Says how it stands with `term`, the leader's sign of life; where it is over and the lock is free,
+ * takes it: the term is `next` then. Each lock that is taken wants a term of its own: a statement
+ * of before, which the pool may send after the claim, must not count as one of the new term. */
+int db_outbox_claim(struct db_pool *p, struct slice term, struct slice next, db_outbox_claim_fn fn,
+                    void *ctx, struct error *err);
 
 /* `is_held`: this session's term goes on; what it asked for was done. `count`: of rows. */
 typedef void (*db_outbox_done_fn)(void *ctx, int status, bool is_held, int64_t count,

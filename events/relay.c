@@ -2,6 +2,8 @@
 #include "events/relay.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -128,6 +130,7 @@ static void follow_standing(struct relay *r, const struct db_outbox_standing *st
         break;
     case DB_OUTBOX_TAKEN:
         relay_step_down(r, "the connection was lost");
+        memcpy(r->term, r->next_term, sizeof(r->term));
         lead(r);
         break;
     }
@@ -155,7 +158,9 @@ static void claim(struct relay *r)
         return;
     r->claim_due_ms = now + CLAIM_MS + relay_random(r, CLAIM_JITTER);
     r->claim_sent_ms = now;
-    r->is_claiming = db_outbox_claim(r->pool, relay_term(r), on_claim, r, NULL) == 0;
+    snprintf(r->next_term, sizeof(r->next_term), "%s.%" PRIu64, r->name, ++r->term_count);
+    r->is_claiming = db_outbox_claim(r->pool, relay_term(r), slice_from_cstr(r->next_term),
+                                     on_claim, r, NULL) == 0;
 }
 
 /* ---- the leader is elsewhere: ring ---------------------------------------------------------- */
@@ -337,14 +342,15 @@ static void init_lanes(struct relay *r)
     buf_init(&r->known, KNOWN_BYTES);
 }
 
-static int make_term(struct relay *r)
+static int make_name(struct relay *r)
 {
     struct uuid_gen gen;
     uuid_gen_init(&gen);
-    int status = uuid_v7(&gen, r->term);
+    int status = uuid_v7(&gen, r->name);
     for (size_t i = 19; i < UUID_TEXT_SIZE - 1; i++) /* the random part */
-        r->random = r->random * 31 + (uint64_t)(unsigned char)r->term[i];
+        r->random = r->random * 31 + (uint64_t)(unsigned char)r->name[i];
     r->random |= 1;
+    memcpy(r->term, r->name, sizeof(r->name));
     return status;
 }
 
@@ -387,7 +393,7 @@ int relay_new(uv_loop_t *loop, const struct relay_options *options, struct trans
     r->stats.depth = -1;
     r->stats.parked_depth = -1;
     init_lanes(r);
-    int status = make_term(r);
+    int status = make_name(r);
     if (status)
         error_set(err, status, NULL, "the kernel gives no randomness");
     r->conninfo = mem_strdup(options->conninfo);

@@ -7,7 +7,8 @@
  * way repeats it all, since the name is written last.
  *
  * It is asked when a term begins, after each outage of the way out, and now and then, since the
- * broker behind one name may be swapped under a leader that goes on. */
+ * broker behind one name may be swapped under a leader that goes on. While nobody answers, nothing
+ * goes out. */
 #include <stdio.h>
 #include <string.h>
 
@@ -99,10 +100,26 @@ static void begin_replay(struct relay *r)
 
 /* ---- compare -------------------------------------------------------------------------------- */
 
+/* A replay passes over what is unpublished: a mark that came after it would hide from the new
+ * broker what only the old one has. The pool runs one again that met a conflict, behind what came
+ * meanwhile; so the replay waits, and what goes out with it. */
+static bool is_marking(const struct relay *r)
+{
+    return r->marks[0].is_busy || r->marks[1].is_busy;
+}
+
+static void ask_again_soon(struct relay *r)
+{
+    r->must_identify = true;
+    r->identify_due_ms = 0;
+}
+
 static void compare(struct relay *r)
 {
     if (!r->broker[0])
         remember(r);
+    else if (strcmp(r->broker, r->found) != 0 && is_marking(r))
+        ask_again_soon(r);
     else if (strcmp(r->broker, r->found) != 0)
         begin_replay(r);
     else if (r->state == RELAY_LEADING)
@@ -156,6 +173,8 @@ static void on_identity(void *ctx, struct slice identity)
         return;
     if (identity.len > 0 && identity.len <= TRANSPORT_IDENTITY_MAX)
         take_identity(r, identity);
+    else
+        r->must_identify = true; /* what comes back may be another: old events go first then */
     relay_pump(r);
 }
 

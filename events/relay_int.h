@@ -122,7 +122,10 @@ struct relay {
     struct db_listen *listen;
     uv_timer_t tick, soon;
     int open_parts;
-    char term[40];
+    char name[40];      /* unique to this relay; its terms are numbered */
+    char term[64];      /* in what it submits now */
+    char next_term[64]; /* in the claim under way: its own if that takes the lock */
+    uint64_t term_count;
     enum relay_state state;
     uint64_t generation; /* of what is in memory */
     uint64_t random;

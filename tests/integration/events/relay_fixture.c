@@ -76,6 +76,7 @@ static void on_way_timer(uv_timer_t *timer)
     if (way->identity_fn) {
         transport_identity_fn fn = way->identity_fn;
         way->identity_fn = NULL;
+        way->identities++;
         fn(way->identity_ctx, slice_from_cstr(way->identity));
     }
     while (way->head && way->head->due_ms <= now) {

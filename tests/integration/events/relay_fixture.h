@@ -34,7 +34,8 @@ struct way {
     struct got *got; /* acked, in order */
     size_t got_count;
     uint64_t random;
-    char identity[64]; /* "": cannot be known */
+    char identity[64];   /* "": cannot be known */
+    uint32_t identities; /* times that it was told */
     transport_identity_fn identity_fn;
     void *identity_ctx;
     char last_event[8192]; /* the bytes of the last entry that was acked */
