@@ -2,6 +2,7 @@
  *                               -> waited too long -> smtp_op_end */
 #include "base/smtp.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -27,6 +28,21 @@ const char *smtp_phase_word(enum smtp_phase phase)
         return word;
         SMTP_PHASES(X)
 #undef X
+    }
+    return "";
+}
+
+const char *smtp_outcome_word(enum smtp_outcome outcome)
+{
+    switch (outcome) {
+    case SMTP_SENT:
+        return "sent";
+    case SMTP_TEMPORARY:
+        return "temporary";
+    case SMTP_PERMANENT:
+        return "permanent";
+    case SMTP_UNKNOWN:
+        return "unknown";
     }
     return "";
 }
@@ -351,7 +367,7 @@ static void choose_starttls(struct smtp_client *c, enum smtp_starttls wanted, co
 /* Takes the URL apart; credentials are kept by themselves. 0, BASE_EINVAL or BASE_ENOMEM. */
 static int split_url(struct smtp_client *c, CURLU *url, const struct smtp_options *o)
 {
-    char *host = NULL;
+    char *port = NULL;
     if (!starts_with(o->url, "smtp://") && !starts_with(o->url, "smtps://"))
         return BASE_EINVAL;
     CURLUcode code = curl_url_set(url, CURLUPART_URL, o->url, 0);
@@ -359,12 +375,15 @@ static int split_url(struct smtp_client *c, CURLU *url, const struct smtp_option
         return code == CURLUE_OUT_OF_MEMORY ? BASE_ENOMEM : BASE_EINVAL;
     if (has_stray_at(url))
         return BASE_EINVAL;
-    bool is_whole = take_part(url, CURLUPART_HOST, 0, &host) && host && take_login(c, url, o) &&
-                    take_part(url, CURLUPART_URL, 0, &c->url) && c->url &&
+    bool is_whole = take_part(url, CURLUPART_HOST, 0, &c->host) && c->host &&
+                    take_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, &port) && port &&
+                    take_login(c, url, o) && take_part(url, CURLUPART_URL, 0, &c->url) && c->url &&
                     take_text(o->ca_file, &c->ca_file);
-    if (is_whole)
-        choose_starttls(c, o->starttls, host);
-    mem_free(host);
+    if (is_whole) {
+        choose_starttls(c, o->starttls, c->host);
+        c->port = strtol(port, NULL, 10);
+    }
+    mem_free(port);
     return is_whole ? 0 : BASE_ENOMEM;
 }
 
@@ -388,11 +407,22 @@ static int take_options(struct smtp_client *c, const struct smtp_options *o, str
     return status;
 }
 
+const char *smtp_host(const struct smtp_client *c)
+{
+    return c->host;
+}
+
+int64_t smtp_port(const struct smtp_client *c)
+{
+    return c->port;
+}
+
 /* ---- life ---- */
 
 static void client_free(struct smtp_client *c)
 {
     mem_free(c->url);
+    mem_free(c->host);
     mem_free(c->username);
     mem_free(c->password);
     mem_free(c->ca_file);

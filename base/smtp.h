@@ -67,6 +67,8 @@ enum smtp_outcome {
     SMTP_UNKNOWN,   /* all was sent, but no answer came: the server may have it */
 };
 
+const char *smtp_outcome_word(enum smtp_outcome outcome);
+
 struct smtp_result {
     enum smtp_outcome outcome;
     enum smtp_phase phase;
@@ -102,6 +104,10 @@ __attribute__((warn_unused_result)) int smtp_client_new(uv_loop_t *loop,
 __attribute__((warn_unused_result)) int smtp_send(struct smtp_client *c,
                                                   const struct smtp_mail *mail, smtp_fn fn,
                                                   void *ctx, struct error *err);
+/* The server's, of the URL; borrowed from the client. A port that the URL leaves out is the
+ * scheme's. */
+const char *smtp_host(const struct smtp_client *c);
+int64_t smtp_port(const struct smtp_client *c);
 /* Connections opened so far, for tests and metrics. */
 uint64_t smtp_connections(const struct smtp_client *c);
 /* Mails in hand end at once (SMTP_TEMPORARY or SMTP_UNKNOWN); then `closed` is called once and `c`

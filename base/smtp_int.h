@@ -61,7 +61,8 @@ struct smtp_client {
     bool is_work_closed;
     smtp_closed_fn closed;
     void *closed_ctx;
-    char *url, *username, *password, *ca_file;
+    char *url, *host, *username, *password, *ca_file;
+    int64_t port;
 };
 
 /* Tells the caller and frees it. */

@@ -83,6 +83,16 @@ void trace_context_format(const struct trace_context *context, char out[TRACE_PA
     snprintf(out, TRACE_PARENT_SIZE, "00-%s-%s-%02x", trace, span, context->is_sampled ? 1u : 0u);
 }
 
+void trace_ids_read(struct slice traceparent, struct trace_ids *out)
+{
+    struct trace_context context;
+    *out = (struct trace_ids){0};
+    if (!trace_context_parse(traceparent, &context))
+        return;
+    write_hex(context.trace_id, sizeof(context.trace_id), out->trace_id);
+    write_hex(context.span_id, sizeof(context.span_id), out->span_id);
+}
+
 /* ---- the tracer ----------------------------------------------------------------------------- */
 
 struct tracer {

@@ -35,6 +35,13 @@ struct trace_context {
 bool trace_context_parse(struct slice traceparent, struct trace_context *out);
 void trace_context_format(const struct trace_context *context, char out[TRACE_PARENT_SIZE]);
 
+/* The two ids in hex, as log lines name them; both "" where `traceparent` is none. */
+struct trace_ids {
+    char trace_id[33];
+    char span_id[17];
+};
+void trace_ids_read(struct slice traceparent, struct trace_ids *out);
+
 struct tracer_options {
     const char *endpoint;        /* OTEL_EXPORTER_OTLP_ENDPOINT: "/v1/traces" is added */
     const char *service_name;    /* the app id */

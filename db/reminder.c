@@ -29,13 +29,13 @@
 const struct db_stmt reminder_fire_stmt = {
     .name = "reminder_fire",
     .sql = "with r as materialized (select t.user_id, t.id, t.title, t.due_date, t.priority,"
-           " t.updated_at, r.remind_at, not t.completed"
+           " t.updated_at, r.traceparent, r.remind_at, not t.completed"
            " and greatest(r.remind_at, t.due_date) > " NOW " - " LATE_MAX " as is_of_use"
            " from todo.reminders r join todo.tasks t on t.user_id = r.user_id and t.id = r.task_id"
            " where " OWN_WAITS " and r.remind_at <= " NOW
            " order by r.remind_at limit $3::integer for no key update skip locked),"
            " d as materialized (select t.user_id, t.id, t.title, t.due_date, t.priority,"
-           " t.updated_at from todo.tasks t where " DEFAULT_WAITS
+           " t.updated_at, null::varchar from todo.tasks t where " DEFAULT_WAITS
            " and t.due_date <= " NOW " + " IN_DEFAULT " and " DEFAULT_IS_OF_USE
            " order by t.due_date limit $3 for no key update skip locked),"
            " a as materialized (select r.*, true as is_own from r union all"
@@ -45,8 +45,9 @@ const struct db_stmt reminder_fire_stmt = {
            " from a where a.is_own and x.user_id = a.user_id and x.task_id = a.id),"
            " default_one as (update todo.tasks x set reminded_for = a.due_date"
            " from a where not a.is_own and x.user_id = a.user_id and x.id = a.id),"
-           " ev as (insert into todo.outbox (id, key, topic, type, source, created_at, data)"
-           " select e.event_id, e.id::text, 'task-reminders', 'ReminderSentEvent', $4::text, e.now,"
+           " ev as (insert into todo.outbox (id, key, topic, type, source, traceparent, created_at,"
+           " data) select e.event_id, e.id::text, 'task-reminders', 'ReminderSentEvent', $4::text,"
+           " e.traceparent, e.now,"
            " jsonb_build_object(" EVENT_HEAD_OF("e.user_id", "reminder.sent")
            ", 'reminder_time', todo.rfc3339(e.remind_at), 'title', e.title,"
            " 'due_date', todo.rfc3339(e.due_date), 'priority', " PRIORITY_NAME("e.priority") ")"

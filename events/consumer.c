@@ -94,10 +94,12 @@ static void answer(struct consumer_turn *t, enum consumer_outcome outcome)
 
 static void log_turn(const struct consumer_turn *t, enum log_level level, const char *message)
 {
+    struct trace_ids ids;
+    trace_ids_read(slice_from_cstr(t->envelope.traceparent), &ids);
     LOG_AT(t->consumer->log, level, message, log_str("event_id", t->envelope.id),
-           log_str("type", t->envelope.type), log_str("traceparent", t->envelope.traceparent),
-           log_int("attempt", t->attempts), log_int("code", t->why.code),
-           log_str("reason", t->why.text));
+           log_str("type", t->envelope.type), log_str("trace_id", ids.trace_id),
+           log_str("span_id", ids.span_id), log_int("attempt", t->attempts),
+           log_int("code", t->why.code), log_str("reason", t->why.text));
 }
 
 static void on_buried(struct consumer_turn *t, int status, const struct error *err)

@@ -1,4 +1,5 @@
-/* A delivery's span. */
+/* A delivery's span. Why it failed is told by a code: a mail server's words, say, may name people.
+ */
 #include <stdio.h>
 
 #include "events/consumer_int.h"
@@ -28,13 +29,14 @@ void turn_trace_end(const struct consumer_turn *t, enum consumer_outcome outcome
         trace_text("cloudevents.event_id", t->envelope.id),
         trace_text("cloudevents.event_type", t->envelope.type),
         trace_text("todo.outcome", consumer_outcome_name(outcome)),
+        trace_int("todo.error_code", t->why.code),
     };
     bool has_failed = outcome == CONSUMER_OUTCOME_DEAD || outcome == CONSUMER_OUTCOME_UNAVAILABLE;
     const struct trace_end end = {.name = name,
                                   .kind = TRACE_CONSUMER,
                                   .attributes = attributes,
                                   .attribute_count = sizeof(attributes) / sizeof(*attributes),
-                                  .error = has_failed ? t->why.text : NULL};
+                                  .error = has_failed ? consumer_outcome_name(outcome) : NULL};
     if (!t->span.is_recorded)
         return;
     snprintf(topic, sizeof(topic), "%.*s", (int)t->topic.len, t->topic.ptr);

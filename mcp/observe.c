@@ -92,7 +92,8 @@ void observe_end(const struct mcp_call *call)
                                                .is_error = call->is_error,
                                                .is_cancelled = call->is_cancelled,
                                                .duration_us =
-                                                   clock_monotonic_us() - call->started_us};
+                                                   clock_monotonic_us() - call->started_us,
+                                               .traceparent = call->traceparent};
         info->on_call(info->on_call_ctx, &report);
     }
 }

@@ -47,7 +47,8 @@ struct mcp_call_report {
                          offers, so that there are only so many */
     bool is_error;    /* a tool's failure, or an error */
     bool is_cancelled;
-    int64_t duration_us; /* from the request to its answer, waiting for the client included */
+    int64_t duration_us;      /* from the request to its answer, waiting for the client included */
+    struct slice traceparent; /* of the call's span, or the client's own; empty: none */
 };
 
 struct mcp_icon {

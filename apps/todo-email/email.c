@@ -72,6 +72,13 @@ void email_op_end(struct email_op *op, enum consumer_verdict verdict)
     leave_slot(op);
 }
 
+struct trace_ids email_op_trace(const struct email_op *op)
+{
+    struct trace_ids ids;
+    trace_ids_read(slice_from_cstr(op->event->envelope->traceparent), &ids);
+    return ids;
+}
+
 /* ---- waiting -------------------------------------------------------------------------------- */
 
 static void on_timer(uv_timer_t *timer)
@@ -147,8 +154,10 @@ static void mark_again(struct email_op *op)
     } else if (++op->mark_tries < MARK_TRIES) {
         email_op_wait(op, MARK_PAUSE_MS, email_op_mark);
     } else {
+        struct trace_ids ids = email_op_trace(op);
         log_error(op->email->log, "mail sent but not marked in the inbox",
-                  log_str("event_id", op->event->envelope->id), log_int("code", op->err.code),
+                  log_str("event_id", op->event->envelope->id), log_str("trace_id", ids.trace_id),
+                  log_str("span_id", ids.span_id), log_int("code", op->err.code),
                   log_str("reason", op->err.text));
         email_op_end(op, op->is_in_state ? CONSUMER_DONE : CONSUMER_UNAVAILABLE);
     }

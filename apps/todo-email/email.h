@@ -34,6 +34,7 @@ struct maildir;
 struct metrics;
 struct smtp_client;
 struct state_store;
+struct tracer;
 
 #define EMAIL_HOLD_MS      2000
 #define EMAIL_RETRY_MIN_MS 1000
@@ -61,6 +62,7 @@ struct email_options {
     const struct mail_sender *sender;
     const char *link_template; /* NULL: no links */
     struct metrics *metrics;   /* may be NULL */
+    struct tracer *tracer;     /* NULL: no spans */
     uint32_t slots;            /* 0: 4 */
     uint32_t lease_ms;         /* of a claim, which is renewed while the mail is in hand; 0: 6 s */
     uint32_t retry_min_ms;     /* 0: EMAIL_RETRY_MIN_MS */

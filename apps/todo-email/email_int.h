@@ -1,6 +1,7 @@
 #pragma once
 /* email_int: email.c has the course of an event, email_claim.c the claim, email_send.c the mail. */
 #include "base/error.h"
+#include "base/trace.h"
 #include "base/uuid.h"
 #include "email/email.h"
 #include "email/email_metrics.h"
@@ -33,6 +34,7 @@ struct email_op {
     bool is_renewing;   /* a call is in flight */
     void (*on_claim_closed)(struct email_op *op);
     struct error err;
+    struct trace_span span; /* of the SMTP transaction */
     char key[EMAIL_KEY_SIZE];
     char to[256];
     char due[128];
@@ -77,6 +79,9 @@ void email_claim(struct email_op *op);
 void email_claim_release(struct email_op *op);
 /* "sent" into the key; `fn` comes once. */
 void email_claim_mark(struct email_op *op, void (*fn)(struct email_op *op, bool is_done));
+
+/* The delivery's, for log lines. */
+struct trace_ids email_op_trace(const struct email_op *op);
 
 /* ---- email_send.c ---- */
 void email_send(struct email_op *op);

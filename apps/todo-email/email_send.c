@@ -32,7 +32,9 @@ static void end_failed(struct email_op *op, enum consumer_verdict verdict, uint6
 
 static void log_result(const struct email_op *op, const struct smtp_result *r, const char *message)
 {
+    struct trace_ids ids = email_op_trace(op);
     log_warn(op->email->log, message, log_str("event_id", op->event->envelope->id),
+             log_str("trace_id", ids.trace_id), log_str("span_id", ids.span_id),
              log_str("phase", smtp_phase_word(r->phase)), log_int("code", r->code),
              log_str("reason", r->text), log_int("duration_ms", (int64_t)(r->took_us / 1000)));
 }
@@ -46,11 +48,41 @@ static void explain(struct email_op *op, int code, const struct smtp_result *r)
         error_set(&op->err, code, NULL, "SMTP %s: %s", smtp_phase_word(r->phase), r->text);
 }
 
+static void start_span(struct email_op *op)
+{
+    struct trace_context delivery;
+    bool has_delivery =
+        trace_context_parse(slice_from_cstr(op->event->envelope->traceparent), &delivery);
+    trace_span_start(op->email->options.tracer, has_delivery ? &delivery : NULL, &op->span);
+}
+
+/* Nothing of the mail is told, nor of the server's words, which may repeat an address. */
+static void end_span(const struct email_op *op, const struct smtp_result *r)
+{
+    bool is_sent = r->outcome == SMTP_SENT;
+    const struct trace_attribute attributes[] = {
+        trace_text("network.protocol.name", "smtp"),
+        trace_text("server.address", smtp_host(op->email->options.smtp)),
+        trace_int("server.port", smtp_port(op->email->options.smtp)),
+        trace_text("cloudevents.event_id", op->event->envelope->id),
+        trace_text("smtp.phase", smtp_phase_word(r->phase)),
+        trace_int("smtp.reply_code", r->code),
+    };
+    const struct trace_end end = {.name = "send mail",
+                                  .kind = TRACE_CLIENT,
+                                  .attributes = attributes,
+                                  .attribute_count = sizeof(attributes) / sizeof(*attributes),
+                                  .error = is_sent ? NULL : smtp_outcome_word(r->outcome)};
+    if (op->span.is_recorded)
+        trace_span_end(op->email->options.tracer, &op->span, &end);
+}
+
 static void on_smtp(void *ctx, const struct smtp_result *r)
 {
     struct email_op *op = ctx;
     const struct email_metrics *m = &op->email->metrics;
     email_metrics_took(m, r->took_us);
+    end_span(op, r);
     switch (r->outcome) {
     case SMTP_SENT:
         log_debug(op->email->log, "mail sent", log_str("event_id", op->event->envelope->id),
@@ -101,8 +133,10 @@ static void on_written(void *ctx, int status)
         end_sent(op);
         return;
     }
-    log_error(op->email->log, "mail not written", log_int("code", status),
-              log_str("reason", uv_strerror(status)));
+    struct trace_ids ids = email_op_trace(op);
+    log_error(op->email->log, "mail not written", log_str("event_id", op->event->envelope->id),
+              log_str("trace_id", ids.trace_id), log_str("span_id", ids.span_id),
+              log_int("code", status), log_str("reason", uv_strerror(status)));
     email_metrics_mail(&op->email->metrics, EMAIL_TEMPORARY);
     error_set(&op->err, EMAIL_ETEMPORARY, NULL, "the mailbox cannot be written: %s",
               uv_strerror(status));
@@ -141,6 +175,7 @@ static int hand_over(struct email_op *op, struct slice mail)
     }
     const struct smtp_mail letter = {
         .from = slice_from_cstr(o->sender->address), .to = slice_from_cstr(op->to), .text = mail};
+    start_span(op);
     return smtp_send(o->smtp, &letter, on_smtp, op, &op->err);
 }
 

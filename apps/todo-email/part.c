@@ -214,6 +214,7 @@ static int open_email(struct part *p, struct error *err)
         .sender = &p->sender,
         .link_template = w->own[TASK_URL_TEMPLATE].text,
         .metrics = w->metrics,
+        .tracer = w->tracer,
         .slots = (uint32_t)w->own[SMTP_CONNECTIONS].num,
     };
     return email_new(w->loop, w->pool, w->log, &options, &p->email, err);

@@ -268,7 +268,7 @@ static int start_http(struct app *app, struct error *err)
 
 static int start_observing(struct app *app, struct error *err)
 {
-    int status = observe_open(&app->observe, err);
+    int status = observe_open(&app->observe, &app->log, err);
     if (!status)
         status = tracing_open(&app->settings->shared, &app->loop, "backend", &app->log,
                               &app->tracer, err);

@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/metrics.h"
+#include "base/trace.h"
 #include "events/relay.h"
 #include "mcp/server.h"
 #include "routes.h"
@@ -46,6 +48,13 @@ void observe_call(void *ctx, const struct mcp_call_report *report)
     const char *values[] = {report->method, report->name, outcome};
     metric_count(metric_with(o->calls, values), 1);
     metric_observe(metric_with(o->call_seconds, values), (double)report->duration_us / 1e6);
+    if (o->log && o->log->level <= LOG_DEBUG) {
+        struct trace_ids ids;
+        trace_ids_read(report->traceparent, &ids);
+        log_debug(o->log, "call", log_str("method", report->method), log_str("name", report->name),
+                  log_str("outcome", outcome), log_int("duration_ms", report->duration_us / 1000),
+                  log_str("trace_id", ids.trace_id), log_str("span_id", ids.span_id));
+    }
 }
 
 void observe_acked(void *ctx, struct slice topic, int64_t latency_us, int64_t publish_us)
@@ -145,9 +154,9 @@ static const struct {
 
 /* ---- life ---- */
 
-int observe_open(struct observe *o, struct error *err)
+int observe_open(struct observe *o, const struct log *log, struct error *err)
 {
-    *o = (struct observe){0};
+    *o = (struct observe){.log = log};
     int status = metrics_new(&o->metrics);
     if (!status)
         status = metrics_add_process(o->metrics, err);

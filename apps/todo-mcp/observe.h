@@ -12,6 +12,7 @@
 #include "shared/pool_metrics.h"
 
 struct error;
+struct log;
 struct mcp_call_report;
 struct metric;
 struct metrics;
@@ -23,11 +24,13 @@ struct observe {
     struct metric *calls, *call_seconds;
     struct metric *published, *publish_seconds, *latency;
     struct pool_metrics pool;
+    const struct log *log;     /* borrowed */
     const struct relay *relay; /* NULL: this process publishes nothing */
 };
 
 /* 0, BASE_ENOMEM. */
-__attribute__((warn_unused_result)) int observe_open(struct observe *o, struct error *err);
+__attribute__((warn_unused_result)) int observe_open(struct observe *o, const struct log *log,
+                                                     struct error *err);
 __attribute__((warn_unused_result)) int observe_http(struct observe *o, struct http_server *server,
                                                      struct error *err);
 void observe_close(struct observe *o);
