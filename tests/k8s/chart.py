@@ -22,8 +22,8 @@ def helm(*words):
                           stderr=subprocess.PIPE, text=True)
 
 
-def manifest(*words):
-    done = helm("template", "todo", CHART, "--namespace", "todo-phasev", "--kube-version", "1.34.1",
+def manifest(*words, chart=CHART):
+    done = helm("template", "todo", chart, "--namespace", "todo-phasev", "--kube-version", "1.34.1",
                 *words)
     if done.returncode:
         raise AssertionError(done.stderr)
@@ -38,8 +38,8 @@ def parse(text):
     return json.loads(parsed.stdout)
 
 
-def render(*words):
-    return parse(manifest(*words))
+def render(*words, chart=CHART):
+    return parse(manifest(*words, chart=chart))
 
 
 def of_kind(objects, kind):

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import unittest
 
-from chart import CHART, ROOT, VALUES, helm, of_kind, part, render
+from chart import CHART, ROOT, VALUES, helm, of_kind, parse, part, render
 
 COMPONENTS = {"backend": ("backend", 8000), "notification": ("notification-service", 8002),
               "email": ("email-delivery-service", 8003),
@@ -49,6 +49,59 @@ class Chart(unittest.TestCase):
             self.assertEqual(notes["dapr.io/app-port"], str(port))
             self.assertEqual(notes["dapr.io/sidecar-memory-limit"], "256Mi")
             self.assertEqual(notes["dapr.io/sidecar-cpu-limit"], "200m")
+
+    def dapr_resources(self, *words, chart=CHART):
+        """{kind/name: object} that the chart makes, without its own labels."""
+        objects = render("--set", "dapr.enabled=true", "--set", "dapr.resources.create=true",
+                         *words, chart=chart)
+        made = [o for o in objects if o["apiVersion"].startswith("dapr.io/")]
+        for o in made:
+            self.assertIn("app.kubernetes.io/instance", o["metadata"].pop("labels"))
+        return {f"{o['kind']}/{o['metadata']['name']}": o for o in made}
+
+    def test_daprs_resources_are_those_of_k8s_dapr_from_the_folder_and_from_the_package(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = helm("package", CHART, "--destination", folder, "--version", "9.9.9")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            for broker in ("kafka", "redis"):
+                files = {}
+                for name in ("config", "kubernetes-secrets", f"pubsub-{broker}", "resiliency",
+                             "statestore-postgres"):
+                    with open(f"{ROOT}/k8s/dapr/{name}.yaml", encoding="utf-8") as f:
+                        o, = parse(f.read())
+                    files[f"{o['kind']}/{o['metadata']['name']}"] = o
+                for chart in (CHART, f"{folder}/todo-app-9.9.9.tgz"):
+                    made = self.dapr_resources("--set", f"dapr.resources.broker={broker}", chart=chart)
+                    self.assertEqual(made, files)
+
+    def test_daprs_resources_follow_the_values(self):
+        def metadata(*words):
+            made = self.dapr_resources(*words, "--set", "dapr.pubsubName=events")
+            self.assertIn("events", made["Resiliency/events-resiliency"]["spec"]["targets"]["components"])
+            return {m["name"]: m for m in made["Component/events"]["spec"]["metadata"]}
+        tls = metadata("--values", f"{CHART}/values-prod.yaml", "--set", "kafka.existingSecret=mine")
+        self.assertEqual(tls["brokers"]["value"], "kafka-bootstrap.kafka:9093")
+        self.assertEqual(tls["disableTls"]["value"], "false")
+        self.assertEqual(tls["saslMechanism"]["value"], "SHA-256")
+        self.assertEqual(tls["saslPassword"]["secretKeyRef"]["name"], "mine")
+        self.assertEqual(tls["caCert"]["secretKeyRef"], {"name": "kafka-ca", "key": "ca.crt"})
+        plain = metadata("--set", "kafka.brokers=k:9092", "--set", "kafka.saslMechanism=")
+        self.assertEqual(plain["authType"]["value"], "none")
+        self.assertEqual(plain["disableTls"]["value"], "true")
+        self.assertNotIn("saslPassword", plain)
+        redis = metadata("--set", "dapr.resources.broker=redis", "--set",
+                         "dapr.resources.redisHost=r:6379")
+        self.assertEqual(redis["redisHost"]["value"], "r:6379")
+
+    def test_every_secret_of_daprs_components_may_be_read_by_the_sidecars(self):
+        for words in (("--values", f"{CHART}/values-prod.yaml"), ("--values", f"{CHART}/values-dev.yaml"),
+                      ("--set", "dapr.resources.broker=redis")):
+            objects = render("--set", "dapr.enabled=true", "--set", "dapr.resources.create=true", *words)
+            rule, = of_kind(objects, "Role")["todo-app-dapr-secrets"]["rules"]
+            named = {m["secretKeyRef"]["name"] for o in of_kind(objects, "Component").values()
+                     for m in o["spec"]["metadata"] if "secretKeyRef" in m}
+            self.assertGreater(len(named), 1)
+            self.assertLessEqual(named, set(rule["resourceNames"]))
 
     def test_dapr_is_off_by_default_and_events_still_have_a_way(self):
         objects = render()

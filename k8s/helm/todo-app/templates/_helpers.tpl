@@ -33,6 +33,19 @@ fsGroup: 10001
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
+{{/* On which nodes Pods of ours may be. */}}
+{{- define "todo-app.nodes" -}}
+{{- with .Values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{- define "todo-app.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -40,17 +53,14 @@ privileged: false
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* The database's address: of the one in the chart, or from your Secret. */}}
+{{/* The Secret with DATABASE_URL: of the database in the chart, or yours. */}}
+{{- define "todo-app.databaseSecret" -}}
+{{ if .Values.postgresql.enabled }}{{ include "todo-app.fullname" . }}-postgresql{{ else }}{{ .Values.existingSecret }}{{ end }}
+{{- end -}}
+
 {{- define "todo-app.databaseEnv" -}}
-{{- if .Values.postgresql.enabled }}
-- name: POSTGRES_PASSWORD
-  valueFrom: {secretKeyRef: {name: {{ include "todo-app.fullname" . }}-postgresql, key: password}}
 - name: DATABASE_URL
-  value: postgresql://todo:$(POSTGRES_PASSWORD)@{{ include "todo-app.fullname" . }}-postgresql/todo
-{{- else }}
-- name: DATABASE_URL
-  valueFrom: {secretKeyRef: {name: {{ .Values.existingSecret }}, key: DATABASE_URL}}
-{{- end }}
+  valueFrom: {secretKeyRef: {name: {{ include "todo-app.databaseSecret" . }}, key: DATABASE_URL}}
 {{- end -}}
 
 {{/* When the migration runs. The database of the chart does not exist before the first install. */}}
