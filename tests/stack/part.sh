@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # part.sh [--there] NAME: makes a part of the stack, once for each set of pins, and prints where it
 # is. NAME is a program (daprd, scheduler, placement, sentry, injector; helm; kube-score; promtool;
-# etcd, kube-apiserver, kubectl, kube-controller-manager, kube-scheduler, kwok), kafka (a folder:
-# libs/, and template/ with the topics), crds (a folder of custom resource definitions), debian (a
-# tar: the root of a slim Debian 12), or python (an interpreter that has what requirements.txt pins).
+# etcd, kube-apiserver, kubectl, kube-controller-manager, kube-scheduler, kwok with stages.yaml beside
+# it), kafka (a folder: libs/, and template/ with the topics), crds (a folder of custom resource
+# definitions), dapr-chart (a folder: Dapr's own Helm chart), debian (a tar: the root of a slim Debian
+# 12), or python (an interpreter that has what requirements.txt pins).
 # With --there it makes nothing, and fails when the part is missing: so tests ask.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -34,12 +35,33 @@ build_kafka() {
     python3 "$here/kafka/template.py" "$PWD"
 }
 
+# module_folder MODULE@VERSION: prints where its files are.
+module_folder() {
+    local go
+    go=$(bash "$here/../lib/go.sh" 1.26.6)
+    GOTOOLCHAIN=local "$go" mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p'
+}
+
+# What kwok does with nodes and pods is in stages; these are its own of the fast kind.
+build_kwok() {
+    build_go kwok sigs.k8s.io/kwok/cmd/kwok
+    local folder file
+    folder=$(module_folder "sigs.k8s.io/kwok@$(sed -n 's/^\tsigs.k8s.io\/kwok \(v[0-9.]*\).*/\1/p' go.mod)")
+    for file in "$folder"/kustomize/stage/{node,pod}/fast/{node,pod}-*.yaml; do
+        [ ! -f "$file" ] || { echo --- && cat "$file"; } >>stages.yaml
+    done
+}
+
+build_dapr_chart() {
+    cp -r "$(module_folder "$(sed -n 's/^require \(github.com\/dapr\/dapr\) /\1@/p' "$here/dapr/go.mod")")/charts/dapr/." .
+    chmod -R u+w .
+}
+
 # The definitions of the resources that others bring to a cluster, from the modules that have them.
 build_crds() {
-    local go module files folder file
-    go=$(bash "$here/../lib/go.sh" 1.26.6)
+    local module files folder file
     while read -r module files; do
-        folder=$(GOTOOLCHAIN=local "$go" mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+        folder=$(module_folder "$module")
         for file in "$folder"/$files; do # a pattern
             cp "$file" .
         done
@@ -84,9 +106,8 @@ kube-apiserver | kube-controller-manager | kube-scheduler | kubectl)
         "-X k8s.io/component-base/version.gitVersion=v1.34.1")
     pins=("$here"/kube/go.{mod,sum}) result=/program
     ;;
-kwok)
-    recipe=(build_go kwok sigs.k8s.io/kwok/cmd/kwok) pins=("$here"/kwok/go.{mod,sum}) result=/program
-    ;;
+kwok) recipe=(build_kwok) pins=("$here"/kwok/go.{mod,sum}) result=/program ;;
+dapr-chart) recipe=(build_dapr_chart) pins=("$here/dapr/go.mod") result= ;;
 kube-score)
     recipe=(build_go kube-score github.com/zegl/kube-score/cmd/kube-score)
     pins=("$here"/kube-score/go.{mod,sum}) result=/program

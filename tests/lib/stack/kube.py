@@ -1,6 +1,6 @@
-"""A Kubernetes API server of our own over an etcd of our own. There are no nodes: objects are taken,
-checked and stored as in a cluster, and controllers (kube-controller-manager) make Pods of them that
-nobody runs."""
+"""A Kubernetes API server of our own over an etcd of our own: objects are taken, checked and stored as
+in a cluster, and controllers (kube-controller-manager) make Pods of them. There are no nodes but those
+that Nodes (kwok) plays: Pods that the Scheduler puts on them are ready at once and Jobs succeed."""
 
 import json
 import os
@@ -31,15 +31,16 @@ class Etcd(Process):
 
 
 class ApiServer(Process):
-    """`kubeconfig` is the path of an administrator's."""
+    """`kubeconfig` is the path of an administrator's. `accounts`: Pods need their service account, as in
+    a cluster; it takes a ControllerManager to make the one that is called default."""
 
     name = "kube-apiserver"
     port_names = ("https",)
     start_seconds = 120
 
-    def __init__(self, etcd, **kwargs):
+    def __init__(self, etcd, accounts=False, **kwargs):
         super().__init__(**kwargs)
-        self.etcd = etcd
+        self.etcd, self.accounts = etcd, accounts
         self.url = f"https://127.0.0.1:{self.port}"
         self.kubeconfig = f"{self.folder}/kubeconfig"
         self._make_keys()
@@ -70,7 +71,20 @@ class ApiServer(Process):
                 "--service-account-signing-key-file", f"{self.folder}/sa.key",
                 "--service-cluster-ip-range", "10.0.0.0/24",
                 "--token-auth-file", f"{self.folder}/tokens.csv", "--authorization-mode", "RBAC",
-                "--disable-admission-plugins", "ServiceAccount"]
+                # It wants an etcd newer than Debian's; without it some clients wait for ever.
+                "--feature-gates", "WatchList=false",
+                *([] if self.accounts else ["--disable-admission-plugins", "ServiceAccount"])]
+
+    def config_of(self, account, namespace):
+        """The path of a kubeconfig with the rights of a service account."""
+        token = self.kubectl("-n", namespace, "create", "token", account).stdout.strip()
+        with open(self.kubeconfig, encoding="utf-8") as f:
+            config = json.load(f)
+        config["users"][0]["user"] = {"token": token}
+        path = f"{self.folder}/kubeconfig-{account}"
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump(config, f)
+        return path
 
     def get(self, path):
         return self.request("GET", path)
@@ -125,4 +139,49 @@ class ControllerManager(Process):
                 "--secure-port", str(self.port), "--bind-address", "127.0.0.1",
                 "--cert-dir", f"{self.folder}/certificates", "--leader-elect=false",
                 "--service-account-private-key-file", f"{self.server.folder}/sa.key",
-                "--use-service-account-credentials=false"]
+                # Each controller with its own rights: Dapr's injector asks who makes a Pod.
+                "--use-service-account-credentials=true"]
+
+
+class Scheduler(Process):
+    """Gives each Pod a node."""
+
+    name = "kube-scheduler"
+    port_names = ("https",)
+
+    def __init__(self, server, **kwargs):
+        super().__init__(**kwargs)
+        self.server = server
+
+    def command(self):
+        return [part("kube-scheduler"), "--kubeconfig", self.server.kubeconfig,
+                "--secure-port", str(self.port), "--bind-address", "127.0.0.1",
+                "--cert-dir", f"{self.folder}/certificates", "--leader-elect=false"]
+
+
+class Nodes(Process):
+    """kwok, which says of the Pods on its nodes what a kubelet would: that they run, or have ended."""
+
+    name = "kwok"
+    port_names = ("http",)
+
+    def __init__(self, server, zones=("a", "b", "c"), **kwargs):
+        super().__init__(**kwargs)
+        self.server, self.zones = server, zones
+
+    def command(self):
+        program = part("kwok")
+        return [program, "--kubeconfig", self.server.kubeconfig, "--manage-all-nodes=true",
+                "--config", os.path.join(os.path.dirname(program), "stages.yaml"),
+                "--server-address", f"127.0.0.1:{self.port}", "--node-ip", "10.2.0.1",
+                "--cidr", "10.1.0.0/16", "--node-lease-duration-seconds", "40"]
+
+    def start(self, wait=True):
+        room = {"cpu": "8", "memory": "16Gi", "pods": "110", "ephemeral-storage": "100Gi"}
+        nodes = [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"node-{z}", "labels": {
+                      "kubernetes.io/hostname": f"node-{z}", "topology.kubernetes.io/zone": z,
+                      "kubernetes.io/os": "linux"}},
+                  "status": {"capacity": room, "allocatable": room}} for z in self.zones]
+        self.server.kubectl("apply", "-f", "-",
+                            stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": nodes}))
+        return super().start(wait)
