@@ -3,6 +3,7 @@ load of tool calls. No acknowledged change may lose its event, none may take eff
 of a task stay in order."""
 
 import argparse
+import contextlib
 import os
 import random
 import sys
@@ -23,13 +24,21 @@ class Keeper(threading.Thread):
         super().__init__(daemon=True)
         self.rig, self.away, self.ended = rig, set(), threading.Event()
         self.restarts = 0
+        self.crashes = []  # (name, signal) of what ended by itself, though nobody killed it
 
     def run(self):
         while not self.ended.wait(0.2):
             for part in self.rig.all:
                 if part.name not in self.away and not part.is_running():
-                    self.restarts += 1
-                    part.start(wait=False)
+                    self.bring_back(part)
+
+    def bring_back(self, part):
+        code = part.process.returncode if part.process else 0
+        if code < 0:
+            self.crashes.append((part.name, -code))
+        self.restarts += 1
+        with contextlib.suppress(OSError):  # its disk may be full
+            part.start(wait=False)
 
     def stop(self):
         self.ended.set()

@@ -15,6 +15,10 @@ CREATED, UPDATED, COMPLETED, DELETED = (f"task.{x}" for x in
 PATIENCE_S = 120  # how long one call may take, outages and all
 
 
+def connect(port):
+    return Client(port, timeout=15)
+
+
 class Task:
     def __init__(self, answer):
         self.id, self.version, self.title = answer["id"], answer["version"], answer["title"]
@@ -32,20 +36,22 @@ class Worker(threading.Thread):
         self.tasks, self.clients = [], {}
         self.made = 0
         self.changes = Counter()  # (task id, event type, version where the event has it)
-        self.repeats = 0
+        self.repeats = self.answered = 0
         self.fault = None
 
     # ---- one call, until its outcome is certain
 
     def client(self, port):
         if port not in self.clients:
-            self.clients[port] = Client(port, timeout=15)
+            self.clients[port] = self.load.connect(port)
         return self.clients[port]
 
     def ask(self, tool, arguments, port):
         client = self.client(port)
         try:
-            return client.call(tool, **arguments)
+            answer = client.call(tool, **arguments)
+            self.answered += 1
+            return answer
         except (OSError, http.client.HTTPException, RuntimeError, ValueError):
             client.close()
             del self.clients[port]
@@ -162,15 +168,17 @@ class Worker(threading.Thread):
 
 
 class Load:
-    """`calls` tool calls by `clients` at `rate` a second over the replicas at `ports`."""
+    """`calls` tool calls by `clients` at `rate` a second over the replicas at `ports`; `connect(port)`
+    makes a connection to one."""
 
-    def __init__(self, ports, seed, calls, clients=16, rate=200):
-        self.ports, self.seed, self.calls, self.rate = list(ports), seed, calls, rate
+    def __init__(self, ports, seed, calls, clients=16, rate=200, connect=connect):
+        self.connect, self.ports, self.seed = connect, list(ports), seed
+        self.calls, self.rate = calls, rate
         self.ended = threading.Event()
         self.lock = threading.Lock()
         self.taken = 0
         self.begun = time.monotonic()
-        first = Client(self.ports[0])
+        first = connect(self.ports[0])
         self.tag_ids = [first.call("create_tag", name=f"tag {n}")["id"] for n in range(4)]
         first.close()
         self.workers = [Worker(self, n) for n in range(clients)]
@@ -211,6 +219,9 @@ class Load:
     def changes(self):
         """Each event that the acknowledged changes must have."""
         return sum((worker.changes for worker in self.workers), Counter())
+
+    def answered(self):
+        return sum(worker.answered for worker in self.workers)
 
     def repeats(self):
         return sum(worker.repeats for worker in self.workers)

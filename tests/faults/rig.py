@@ -72,9 +72,9 @@ class Rig:
         self.resources = os.path.join(self.folder, "components")
         os.makedirs(self.resources)
         self.record_file = os.path.join(self.folder, "recorded.jsonl")
-        self.postgres = PostgresServer(settings=["fsync=off"])
-        self.kafka = Kafka() if has_both or "kafka" in transport else None
-        self.redis = Redis() if has_both or "redis" in transport else None
+        self.postgres = self.make_postgres()
+        self.kafka = self.make_broker(Kafka) if has_both or "kafka" in transport else None
+        self.redis = self.make_broker(Redis) if has_both or "redis" in transport else None
         self.recorder_port = free_port()
         self.sidecars, self.replicas = [], []
         if transport.startswith("dapr"):
@@ -83,6 +83,22 @@ class Rig:
             self.replicas.append(Program(f"todo-mcp-{n}", server_binary(), self.settings(n)))
         self.recorder = Program("recorder", recorder_binary(), self.settings(-1),
                                 ports={"http": self.recorder_port})
+
+    def make_postgres(self):
+        return PostgresServer(settings=["fsync=off"])
+
+    @property
+    def recorded_topics(self):
+        """What the recorder gets."""
+        return tuple(ROUTES)
+
+    @property
+    def database_url(self):
+        """What the programs and sidecars are given."""
+        return self.postgres.url
+
+    def make_broker(self, kind):
+        return kind()
 
     def add_sidecars(self, replicas):
         """One a replica, and the recorder's, which is the last."""
@@ -96,7 +112,7 @@ class Rig:
 
     def settings(self, number):
         """Of replica `number`, or of the recorder (-1)."""
-        settings = {"DATABASE_URL": self.postgres.url, "APP_API_TOKEN": TOKEN,
+        settings = {"DATABASE_URL": self.database_url, "APP_API_TOKEN": TOKEN,
                     "DAPR_API_TOKEN": TOKEN}
         if number < 0:
             settings["RECORDER_LOG"] = self.record_file

@@ -11,9 +11,11 @@ from todo_server import wait_for
 
 
 class Verdict:
-    def __init__(self, rig, load, may_overtake=0):
-        """`may_overtake`: so many tasks may have events out of order."""
+    def __init__(self, rig, load, may_overtake=0, subject=None):
+        """`may_overtake`: so many tasks may have events out of order. `subject`: the load's user,
+        where there are others that do something else."""
         self.rig, self.load, self.may_overtake = rig, load, may_overtake
+        self.subject = subject
         self.faults, self.figures = [], {}
 
     def wait_until_settled(self, seconds=120):
@@ -27,17 +29,22 @@ class Verdict:
         """Parked rows never are recorded, and are a fault of their own."""
         open_rows, rows, recorded = self.rig.postgres.query(
             "select count(*) filter (where published_at is null and dead_reason is null),"
-            " count(*) filter (where dead_reason is null),"
+            f" count(*) filter (where dead_reason is null and topic in {self._topics()}),"
             " (select count(*) from recorder.recorded) from todo.outbox")[0]
         return open_rows == "0" and int(recorded) >= int(rows)
 
+    def _topics(self):
+        return "({})".format(", ".join(f"'{topic}'" for topic in self.rig.recorded_topics))
+
     def check(self):
-        outbox = self.rig.postgres.query(
-            "select id, key, topic, data->>'event_type', coalesce(data->>'version', ''),"
-            " coalesce(dead_reason, '') from todo.outbox order by seq")
+        whole = self.rig.postgres.query(
+            "select o.id, key, topic, data->>'event_type', coalesce(data->>'version', ''),"
+            " coalesce(dead_reason, ''), u.subject from todo.outbox o left join todo.users u"
+            " on u.id = (data->>'user_id')::bigint order by seq")
+        outbox = [row[:6] for row in whole if row[2] in self.rig.recorded_topics]
         recorded = self.rig.postgres.query(
             "select event_id, key, topic from recorder.recorded order by seq")
-        self._check_changes(outbox)
+        self._check_changes([row[:6] for row in whole if self.subject in (None, row[6])])
         self._check_sets(outbox, recorded)
         self._check_order(outbox, recorded)
         self._check_letters(outbox)

@@ -73,9 +73,12 @@ class Caller(load.Worker):
                                 key=lambda t: t.offset_s)
         self.user = None
 
+    def connect(self, port):
+        return KeyedClient(port, timeout=15)
+
     def client(self, port):
         if port not in self.clients:
-            self.clients[port] = KeyedClient(port, timeout=15)
+            self.clients[port] = self.connect(port)
         self.clients[port].user = self.user
         return self.clients[port]
 
@@ -88,6 +91,9 @@ class Caller(load.Worker):
         task.id = self.call(task, "add_task", title=task.title, due_date=rfc3339(due),
                             recurrence_rule=task.rule, timezone="Europe/Berlin",
                             idempotency_key=task.title)["id"]
+
+    def complete(self, task):
+        self.call(task, "complete_task", task_id=task.id)
 
     def add_reminded(self, task):
         task.at = self.load.start_at + task.offset_s
@@ -110,12 +116,14 @@ class Caller(load.Worker):
             self.load.ended.wait(max(0.0, self.load.start_at + task.offset_s - time.time()))
             if self.load.ended.is_set():
                 return
-            self.call(task, "complete_task", task_id=task.id)
+            self.complete(task)
 
 
 class WorkersLoad:
     """`tasks` reminders and a tenth as many completions within `window_s` seconds, which begin
     `lead_s` after `start`: by then all tasks should be there."""
+
+    caller = Caller
 
     def __init__(self, rig, seed, tasks, window_s, lead_s, users=50, clients=8):
         chance = random.Random(f"{seed}-plan")
@@ -127,20 +135,22 @@ class WorkersLoad:
                           for n in range(max(1, tasks // 10))]
         self.ended = threading.Event()
         self.postgres = rig.postgres
-        self.clients = [Caller(self, n, clients) for n in range(clients)]
+        self.clients = [self.caller(self, n, clients) for n in range(clients)]
 
     def add_users(self):
         """Keys and addresses have no tool; the operator gives them."""
         names = ", ".join(f"('{u.subject}', '{u.email}', 'Europe/Berlin')" for u in self.users)
-        keys = ", ".join(f"('{u.subject}', '{u.key}')" for u in self.users)
         self.postgres.query(f"insert into todo.users (subject, email, timezone) values {names}")
+        self.add_keys(self.users)
+
+    def add_keys(self, users):
+        keys = ", ".join(f"('{u.subject}', '{u.key}')" for u in users)
         self.postgres.query(
             "insert into todo.api_keys (user_id, name, scopes, key_hash) select u.id, 'campaign',"
             " '{tasks:read,tasks:write}', sha256(k.key::bytea)"
             f" from (values {keys}) k (subject, key) join todo.users u using (subject)")
 
     def start(self):
-        self.add_users()
         self.start_at = time.time() + self.lead_s
         for client in self.clients:
             client.start()

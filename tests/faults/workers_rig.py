@@ -36,6 +36,10 @@ class WorkersRig(Rig):
                 self.add_worker(name, n)
 
     @property
+    def recorded_topics(self):
+        return super().recorded_topics if self.transport != "direct" else ("task-events",)
+
+    @property
     def is_dapr(self):
         return self.transport.startswith("dapr")
 
@@ -68,7 +72,7 @@ class WorkersRig(Rig):
         if self.redis:  # as it is meant to run
             pubsub_redis(self.resources, self.redis.address)
         if self.is_dapr:
-            state_postgres(self.resources, self.postgres.url)
+            state_postgres(self.resources, self.database_url)
 
     @property
     def all(self):

@@ -9,20 +9,25 @@ import subprocess
 
 from todo_server import Postgres, postgres_bindir
 
-from .process import Process
+from .process import Process, free_port
 
 
 class PostgresServer(Process):
-    """Reached by a unix socket in its folder. It refuses to run as root, so for root it is user
-    postgres who runs it and owns the folder."""
+    """Reached by a unix socket in its folder, with `tcp` also by a port of its own. It refuses to run
+    as root, so for root it is user postgres who runs it and owns the folder."""
 
     name = "postgres"
 
-    def __init__(self, settings=(), **kwargs):
+    def __init__(self, settings=(), tcp=False, **kwargs):
         super().__init__(**kwargs)
-        self.bindir, self.settings = postgres_bindir(), settings
+        self.bindir, self.settings = postgres_bindir(), list(settings)
+        self.tcp_port = free_port() if tcp else 5432
+        self.tcp_url = f"postgresql://postgres@127.0.0.1:{self.tcp_port}/postgres"
+        if tcp:
+            self.settings += ["listen_addresses=127.0.0.1", f"port={self.tcp_port}"]
         self.data = os.path.join(self.folder, "data")
-        self.url = f"postgresql:///postgres?host={self.folder}&user=postgres"
+        self.url = (f"postgresql:///postgres?host={self.folder}&port={self.tcp_port}"
+                    "&user=postgres")
         self.as_postgres = []
         if os.geteuid() == 0:
             user = pwd.getpwnam("postgres")
@@ -42,7 +47,8 @@ class PostgresServer(Process):
                 *(word for s in self.settings for word in ("-c", s))]
 
     def is_ready(self):
-        return subprocess.run([f"{self.bindir}/pg_isready", "-q", "-h", self.folder, "-U", "postgres"],
+        return subprocess.run([f"{self.bindir}/pg_isready", "-q", "-h", self.folder, "-p",
+                               str(self.tcp_port), "-U", "postgres"],
                               check=False).returncode == 0
 
     def stop(self, seconds=60):
@@ -51,16 +57,27 @@ class PostgresServer(Process):
             self._end(signal.SIGINT, seconds)
         self.kill()
 
-    def kill(self):
-        """Its children are in sessions of their own, so that the group's signal misses them."""
-        if not self.is_running():
-            return
-        self.pause()
+    def _signal_children(self, number):
+        """They are in sessions of their own, so that the group's signal misses them."""
         children = subprocess.run(["pgrep", "-P", str(self.pid)], stdout=subprocess.PIPE,
                                   text=True, check=False).stdout.split()
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(int(pid), number)
+
+    def pause(self):
+        super().pause()  # so that it forks no more
+        self._signal_children(signal.SIGSTOP)
+
+    def resume(self):
+        self._signal_children(signal.SIGCONT)
+        super().resume()
+
+    def kill(self):
+        if not self.is_running():
+            return
+        super().pause()
+        self._signal_children(signal.SIGKILL)
         super().kill()
 
     query, value = Postgres.query, Postgres.value

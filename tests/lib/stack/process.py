@@ -90,6 +90,11 @@ class Process:
         # The number may be another's by now.
         self.pid = pid if pid and birth(pid) == born else None
         self.env = {}
+        self.group = None
+
+    def set_group(self, number):
+        """From its next start on; for root only. What it sends can then be told from what others do."""
+        self.group = number
 
     def command(self):
         raise NotImplementedError
@@ -106,7 +111,8 @@ class Process:
         assert not self.is_running(), f"{self.name} runs already"
         words = self.command()
         if not self.detached:
-            words = ["setpriv", "--pdeathsig", "KILL", "--", *words]
+            group = [f"--regid={self.group}", "--clear-groups"] if self.group else []
+            words = ["setpriv", "--pdeathsig", "KILL", *group, "--", *words]
         with open(self.log, "ab") as log:
             self.process = _forker.submit(
                 subprocess.Popen, words, cwd=self.folder, env={**os.environ, **self.env},

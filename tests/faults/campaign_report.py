@@ -1,0 +1,68 @@
+"""What a campaign prints, and the same as Markdown for docs/reliability.md."""
+
+import shlex
+import statistics
+import sys
+import time
+from collections import defaultdict
+
+
+def table(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+class Report:
+    def __init__(self, options):
+        self.options = options
+        self.began = time.monotonic()
+        self.rows = []  # (fault, seconds of recovery, calls made again from its begin on)
+        self.figures, self.footprints, self.faults = {}, {}, []
+        self.failure = None
+
+    def start(self):
+        self.began = time.monotonic()
+
+    def round(self, faults, seconds, again):
+        self.rows += [(fault, seconds, again) for fault in faults]
+        at = time.monotonic() - self.began
+        print(f"{at:7.1f} s  {' and '.join(map(str, faults))}: recovered in {seconds:.1f} s,"
+              f" {again} calls made again",
+              flush=True)
+
+    def _kinds(self):
+        kinds = defaultdict(list)
+        for fault, seconds, again in self.rows:
+            kinds[fault.name].append((seconds, fault, again))
+        for name in sorted(kinds):
+            found = [entry[0] for entry in kinds[name]]
+            worst = max(kinds[name], key=lambda entry: entry[0])[1]
+            yield (name, len(found), f"{statistics.median(found):.1f}", f"{max(found):.1f}",
+                   worst, sum(entry[2] for entry in kinds[name]))
+
+    def _sections(self):
+        seconds = time.monotonic() - self.began
+        words = shlex.join(["./todo", "faults", "campaign", *sys.argv[1:]])
+        if "--seed" not in words:
+            words += f" --seed {self.options.seed}"
+        yield f"`{words}`: {len(self.rows)} faults in {seconds / 60:.1f} minutes over " \
+              f"{self.options.transport}. " + \
+              ("All held." if not self.failure else "**Something did not hold**, see the end.")
+        yield table(["fault", "times", "recovery s, median", "max", "the longest was after",
+                     "calls made again"],
+                    self._kinds())
+        if self.figures:
+            yield table(["figure", ""], self.figures.items())
+        if self.footprints:
+            head = ["program", *next(iter(self.footprints.values()))]
+            yield table(head, [[name, *found.values()]
+                               for name, found in self.footprints.items()])
+        if self.failure:
+            yield f"```text\n{self.failure}\n```"
+
+    def end(self):
+        text = "\n\n".join(self._sections()) + "\n"
+        print(text, flush=True)
+        if self.options.report:
+            with open(self.options.report, "w", encoding="utf-8") as f:
+                f.write(text)

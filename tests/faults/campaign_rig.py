@@ -1,0 +1,104 @@
+"""The rig of a campaign: PostgreSQL and the broker on disks that can be filled, PostgreSQL reached by TCP,
+each part in a group of its own, so that its links can be told apart, and our programs on a clock that can
+be set."""
+
+import contextlib
+import os
+
+from rig import Program
+from stack import Disk, PostgresServer, has_groups
+from workers_rig import WorkersRig
+
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+FIRST_GROUP = 61000
+MAX_CONNECTIONS = 120
+# With faketime before it; and what was freed is not kept for long, so that memory says something.
+ASAN = "detect_leaks=1:abort_on_error=0:verify_asan_link_order=0:quarantine_size_mb=8"
+
+
+class CampaignRig(WorkersRig):
+    def __init__(self, transport, replicas, disk_mb):
+        self.disk_mb, self.disks = disk_mb, {}
+        super().__init__(transport, replicas)
+        self.postgres.settings.append(f"max_connections={MAX_CONNECTIONS}")
+        for number, part in enumerate(self.all):
+            if has_groups() and part is not self.postgres:
+                part.set_group(FIRST_GROUP + number)
+        for program in self.programs:
+            self.set_clock(program.name, 0)
+            program.env |= {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE":
+                            self.clock(program.name), "FAKETIME_CACHE_DURATION": "1",
+                            "DONT_FAKE_MONOTONIC": "1", "ASAN_OPTIONS": ASAN}
+
+    def make_disk(self, name):
+        self.disks[name] = Disk(self.disk_mb)
+        return self.disks[name].folder
+
+    def make_postgres(self):
+        """Its log of changes stays small, so that the disk's size is the data's."""
+        return PostgresServer(settings=["max_wal_size=96MB", "checkpoint_timeout=30s"], tcp=True,
+                              folder=self.make_disk("postgres"))
+
+    @property
+    def database_url(self):
+        return self.postgres.tcp_url
+
+    def make_broker(self, kind):
+        return kind(folder=self.make_disk(kind.name))
+
+    def settings(self, number):
+        return super().settings(number) | {"POOL_SIZE": "4"}
+
+    @property
+    def programs(self):
+        return [part for part in self.all if isinstance(part, Program)]
+
+    @property
+    def by_name(self):
+        return {part.name: part for part in self.all}
+
+    # ---- clocks
+
+    def clock(self, name):
+        return os.path.join(self.folder, f"{name}.clock")
+
+    def set_clock(self, name, offset_s):
+        """The program sees it within a second. Its monotonic clock goes on as it was."""
+        path = self.clock(name)
+        with open(path + ".new", "w", encoding="ascii") as f:
+            f.write(f"{offset_s:+d}s\n")
+        os.rename(path + ".new", path)
+
+    # ---- who speaks with whom
+
+    @property
+    def links(self):
+        """(client, server) by their names; "" is anybody."""
+        found = [(program.name, "postgres") for program in self.programs]
+        found += [("", replica.name) for replica in self.replicas]
+        found += [(w.name, "smtp") for w in self.workers if w.name.startswith("todo-email")]
+        broker = self.kafka or self.redis
+        if not self.is_dapr and broker:
+            found += [(program.name, broker.name) for program in self.programs]
+        if self.is_dapr:
+            owners = [*zip(self.sidecars, [*self.replicas, self.recorder]),
+                      *zip(self.worker_sidecars, self.workers)]
+            for sidecar, program in owners:
+                found += [(program.name, sidecar.name), (sidecar.name, broker.name)]
+                if program not in self.replicas:
+                    found.append((sidecar.name, program.name))
+            for sidecar in self.worker_sidecars:
+                found += [(sidecar.name, "scheduler"), (sidecar.name, "postgres")]
+        if not broker:
+            found += [("", worker.name) for worker in self.workers
+                      if not worker.name.startswith("todo-notification")]
+        return sorted(found)
+
+    def port_of(self, name):
+        return self.postgres.tcp_port if name == "postgres" else self.by_name[name].port
+
+    def close(self):
+        super().close()
+        for disk in self.disks.values():
+            with contextlib.suppress(OSError):
+                disk.close()
