@@ -1,6 +1,7 @@
 """What is measured and on what: a cluster with tasks, todo-mcp, the peer on the Go SDK, and the SQL
 that all of them run."""
 
+import functools
 import json
 import os
 import re
@@ -67,13 +68,18 @@ class Peer:
 
 
 class World:
-    def __init__(self):
+    def __init__(self, env=None, binary=None):
+        """`env` and `binary` are the server's."""
         self.dir = tempfile.mkdtemp(prefix="todo-bench-")
         self.postgres = Postgres(settings=["shared_buffers=512MB", "max_wal_size=8GB",
                                            "maintenance_work_mem=1GB"])
-        self.server = Server(self.postgres.url, env={"POOL_SIZE": str(POOL_SIZE)})
-        self.session_options = statements("-o")
+        self.server = Server(self.postgres.url, env={"POOL_SIZE": str(POOL_SIZE), **(env or {})},
+                             binary=binary)
         self.peer = None
+
+    @functools.cached_property
+    def session_options(self):
+        return statements("-o")
 
     def close(self):
         if self.peer:
@@ -133,9 +139,9 @@ class World:
             arguments["task_id"] = self.first_id
         return arguments
 
-    def message(self, operation, request_id=1):
+    def message(self, operation, request_id=1, arguments=None):
         return json.dumps({"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": {
-            "name": operation, "arguments": self.arguments(operation), "_meta": META}})
+            "name": operation, "arguments": arguments or self.arguments(operation), "_meta": META}})
 
     def check(self, port, operation):
         """That what is measured is an answer, and the right one."""
