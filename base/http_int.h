@@ -113,6 +113,7 @@ struct http_server {
     llhttp_settings_t settings;
     uv_timer_t janitor;
     uint64_t drain_by_ms;
+    bool is_leaving; /* http_server_leave */
     bool is_closing;
     bool is_janitor_closed;
     http_closed_fn closed;

@@ -423,7 +423,7 @@ static void write_head(struct http_request *req, int status, const struct http_h
 static void settle_keep_alive(struct http_request *req)
 {
     struct http_conn *c = req->conn;
-    if (req->server->is_closing)
+    if (req->server->is_closing || req->server->is_leaving)
         c->is_read_done = true;
     if (c->is_read_done && c->last == req)
         req->is_keep_alive = false;

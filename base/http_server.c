@@ -209,6 +209,11 @@ static void tell_streams(struct http_conn *c)
     c->is_corked = false;
 }
 
+void http_server_leave(struct http_server *s)
+{
+    s->is_leaving = true;
+}
+
 void http_server_close(struct http_server *s, uint32_t drain_ms, http_closed_fn closed, void *ctx)
 {
     assert(!s->is_closing);

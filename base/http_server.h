@@ -68,6 +68,9 @@ __attribute__((warn_unused_result)) int http_server_listen(struct http_server *s
                                                            uint16_t port, struct error *err);
 /* The port of the first listener. */
 uint16_t http_server_port(const struct http_server *s);
+/* From now on each answer ends its connection, so that clients come back elsewhere; all else goes
+ * on as before, until http_server_close. */
+void http_server_leave(struct http_server *s);
 /* Graceful: stops accepting, closes idle connections, lets requests in flight finish (their
  * responses carry Connection: close), cuts what is left after `drain_ms`; `closed` is then called
  * once, after which `s` is freed. */

@@ -1,5 +1,10 @@
-/* is all applied? -> done; else
- * begin -> advisory lock -> what is applied -> the missing files, in order -> commit. */
+/* is all applied? -> done; else, again and again:
+ * begin -> advisory lock -> what is applied -> the next file (of an empty database all) -> commit.
+ *
+ * Programs of the version before go on meanwhile, and start beside the new schema. So a file only
+ * adds, which tests/db/migrations_test.py checks; a lock that it does not get soon it gives up,
+ * lest whoever comes after it in the queue waits too. What takes something away is a file of its
+ * own, NNNN_contract_MMMM_….sql, which programs older than version MMMM cannot work with. */
 #include "db/migrate.h"
 
 #include <libpq-fe.h>
@@ -7,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -15,6 +21,10 @@
 
 /* One number for all processes that migrate a database of ours. */
 #define LOCK_SQL "select pg_advisory_xact_lock(7020611950)"
+/* For the locks of tables, each. Another try comes after as long. */
+#define TABLE_LOCK_SQL "set local lock_timeout = '1s'"
+#define LOCK_RETRY_S   1
+#define LOCK_TRIES     30
 
 static const char setup_sql[] =
     "create schema if not exists todo;"
@@ -22,19 +32,31 @@ static const char setup_sql[] =
     " version integer primary key, name text not null, checksum text not null,"
     " applied_at timestamptz not null default now())";
 
+static int refuse(const PGresult *res, const char *name, const struct log *log, struct error *err)
+{
+    const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    if (state && strcmp(state, "55P03") == 0) { /* lock_not_available */
+        log_warn(log, "a table is in use: the migration waits", log_str("file", name));
+        return error_set(
+            err, DB_EBUSY, name,
+            "the migration %s got no lock on a table: somebody has it open for long, as "
+            "a backup does",
+            name);
+    }
+    log_error(log, "migration failed", log_str("file", name), log_str("reason", text),
+              log_str("sqlstate", state));
+    return error_set(err, DB_EINTERNAL, name, "the migration %s failed: %s", name,
+                     text ? text : "connection lost");
+}
+
 static int run(PGconn *pg, const char *sql, const char *name, const struct log *log,
                struct error *err)
 {
     PGresult *res = PQexec(pg, sql);
     ExecStatusType status = PQresultStatus(res);
-    int code = 0;
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
-        log_error(log, "migration failed", log_str("file", name), log_str("reason", text),
-                  log_str("sqlstate", PQresultErrorField(res, PG_DIAG_SQLSTATE)));
-        code = error_set(err, DB_EINTERNAL, name, "the migration %s failed: %s", name,
-                         text ? text : "connection lost");
-    }
+    bool is_done = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+    int code = is_done ? 0 : refuse(res, name, log, err);
     PQclear(res);
     return code;
 }
@@ -48,14 +70,27 @@ static void checksum(const char *sql, char out[17])
     snprintf(out, 17, "%016llx", (unsigned long long)hash);
 }
 
+/* A newer program has been here. Its files only added, but for those whose name says what they
+ * need.
+ */
+static int check_newer(long version, const char *name, struct error *err)
+{
+    static const char mark[] = "_contract_";
+    const char *at = strstr(name, mark);
+    long needed = at ? strtol(at + sizeof(mark) - 1, NULL, 10) : 0; /* the name is ours */
+    if (needed <= db_migration_count)
+        return 0;
+    return error_set(err, DB_ENEWER, NULL,
+                     "the database schema has version %ld, which needs a program of version %ld or "
+                     "newer; this one has %d: start a newer program",
+                     version, needed, db_migration_count);
+}
+
 static int check_applied(int row, const PGresult *applied, struct error *err)
 {
     long version = strtol(PQgetvalue(applied, row, 0), NULL, 10); /* an integer column, from 1 */
     if (version > db_migration_count)
-        return error_set(err, DB_ENEWER, NULL,
-                         "the database schema has version %ld, newer than this program's %d; "
-                         "start a newer program",
-                         version, db_migration_count);
+        return check_newer(version, PQgetvalue(applied, row, 2), err);
     if (version < 1)
         return error_set(err, DB_EINTERNAL, NULL, "todo.schema_migrations has a version %ld",
                          version);
@@ -70,7 +105,8 @@ static int check_applied(int row, const PGresult *applied, struct error *err)
 
 static int read_applied(PGconn *pg, int *count, struct error *err)
 {
-    PGresult *res = PQexec(pg, "select version, checksum from todo.schema_migrations order by 1");
+    PGresult *res =
+        PQexec(pg, "select version, checksum, name from todo.schema_migrations order by 1");
     int status = PQresultStatus(res) == PGRES_TUPLES_OK
                      ? 0
                      : error_set(err, DB_EINTERNAL, NULL, "cannot read todo.schema_migrations");
@@ -87,7 +123,7 @@ static bool is_up_to_date(PGconn *pg)
 {
     struct error ignored;
     int applied = 0;
-    return !read_applied(pg, &applied, &ignored) && applied == db_migration_count;
+    return !read_applied(pg, &applied, &ignored) && applied >= db_migration_count;
 }
 
 static int apply(PGconn *pg, int version, const struct log *log, struct error *err)
@@ -107,21 +143,40 @@ static int apply(PGconn *pg, int version, const struct log *log, struct error *e
     return run(pg, sql, m->name, log, err);
 }
 
-static int migrate(PGconn *pg, const struct log *log, struct error *err)
+/* One transaction. An empty database has no users yet: it gets all files at once. */
+static int apply_next(PGconn *pg, const struct log *log, struct error *err)
 {
     int applied = 0;
-    if (is_up_to_date(pg))
-        return 0;
     int status = run(pg, "begin", "begin", log, err);
     if (!status)
         status = run(pg, LOCK_SQL, "lock", log, err);
     if (!status)
+        status = run(pg, TABLE_LOCK_SQL, "lock", log, err);
+    if (!status)
         status = run(pg, setup_sql, "setup", log, err);
     if (!status)
         status = read_applied(pg, &applied, err);
-    for (int version = applied + 1; version <= db_migration_count && !status; version++)
+    int last = applied == 0 ? db_migration_count : applied + 1;
+    for (int version = applied + 1; version <= last && version <= db_migration_count && !status;
+         version++)
         status = apply(pg, version, log, err);
+    if (status)
+        PQclear(PQexec(pg, "rollback"));
     return status ? status : run(pg, "commit", "commit", log, err);
+}
+
+static int migrate(PGconn *pg, const struct log *log, struct error *err)
+{
+    int status = 0;
+    int tries = 0;
+    while (!status && !is_up_to_date(pg)) {
+        status = apply_next(pg, log, err);
+        if (status == DB_EBUSY && ++tries < LOCK_TRIES) {
+            sleep(LOCK_RETRY_S);
+            status = 0;
+        }
+    }
+    return status;
 }
 
 static void drop_notice(void *ctx, const PGresult *res)

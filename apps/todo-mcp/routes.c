@@ -10,12 +10,13 @@
 
 static void answer_ready(struct app *app, struct http_request *req)
 {
-    if (!app->is_stopping && db_pool_is_ready(app->pool))
+    bool is_ending = app->is_stopping || app->is_leaving;
+    if (!is_ending && db_pool_is_ready(app->pool))
         probe_answer(req, 200, SLICE_LIT("{\"status\":\"ready\"}\n"));
     else
         probe_answer(req, 503,
-                     app->is_stopping ? SLICE_LIT("{\"status\":\"stopping\"}\n")
-                                      : SLICE_LIT("{\"status\":\"no database\"}\n"));
+                     is_ending ? SLICE_LIT("{\"status\":\"stopping\"}\n")
+                               : SLICE_LIT("{\"status\":\"no database\"}\n"));
 }
 
 static void answer_metadata(struct app *app, struct http_request *req)

@@ -103,16 +103,89 @@ static void several_at_once_make_one_schema(void **state)
                         "t");
 }
 
-static void a_newer_schema_is_refused_and_left_alone(void **state)
+/* Beside a newer program: its files only added. */
+static void a_schema_that_a_newer_program_added_to_will_do(void **state)
 {
     struct database *d = *state;
     struct error err;
     assert_int_equal(migrate(d, &err), 0);
     value(d, "insert into todo.schema_migrations (version, name, checksum)"
-             " values (9999, 'future', 'x')");
+             " select max(version) + 1, '9998_future.sql', 'x' from todo.schema_migrations");
+    assert_int_equal(migrate(d, &err), 0);
+    value(d,
+          "insert into todo.schema_migrations (version, name, checksum)"
+          " select max(version) + 1, '9999_contract_1_old.sql', 'x' from todo.schema_migrations");
+    assert_int_equal(migrate(d, &err), 0);
+}
+
+static void a_schema_that_needs_a_newer_program_is_refused(void **state)
+{
+    struct database *d = *state;
+    struct error err;
+    assert_int_equal(migrate(d, &err), 0);
+    value(d, "insert into todo.schema_migrations (version, name, checksum)"
+             " values (9999, '9999_contract_9000_gone.sql', 'x')");
     assert_int_equal(migrate(d, &err), DB_ENEWER);
     assert_non_null(strstr(err.text, "9999"));
+    assert_non_null(strstr(err.text, "9000"));
     assert_non_null(strstr(err.text, "newer program"));
+}
+
+/* Whether a migration waits for a lock of a table now. */
+static bool is_waiting(struct database *d)
+{
+    return *value(d,
+                  "select count(*) > 0 from pg_stat_activity where datname = current_database()"
+                  " and application_name = 'todo-mcp migrate' and wait_event_type = 'Lock'") == 't';
+}
+
+/* The schema as an earlier program left it. */
+static void make_version(struct database *d, int version)
+{
+    struct error err;
+    char sql[4096];
+    assert_int_equal(migrate(d, &err), 0);
+    snprintf(sql, sizeof(sql),
+             "select 'insert into todo.schema_migrations (version, name, checksum) values '"
+             " || string_agg(format('(%%s, %%L, %%L)', version, name, checksum), ',')"
+             " from todo.schema_migrations where version <= %d",
+             version);
+    snprintf(sql, sizeof(sql), "%s", value(d, sql));
+    value(d, "create schema kept");
+    value(d, "alter table todo.schema_migrations set schema kept");
+    value(d, "drop schema todo cascade");
+    for (int i = 0; i < version; i++)
+        value(d, db_migrations[i].sql);
+    value(d, "alter table kept.schema_migrations set schema todo");
+    value(d, "truncate todo.schema_migrations");
+    value(d, sql);
+}
+
+/* Who comes after it in the lock's queue would wait too: it steps back and comes again. */
+static void a_table_in_use_holds_up_the_migration_alone(void **state)
+{
+    struct database *d = *state;
+    make_version(d, 6); /* the next one sets an option of the outbox */
+    value(d, "begin");
+    value(d, "lock table todo.outbox in share update exclusive mode");
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(db_migrate(d->conninfo, NULL, NULL) ? 1 : 0);
+    assert_true(pid > 0);
+    for (int wanted = 1; wanted >= 0; wanted--) {
+        for (int i = 0; is_waiting(d) != wanted; i++) {
+            assert_true(i < 6000);
+            value(d, "select pg_sleep(0.005), pg_stat_clear_snapshot()");
+        }
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+    value(d, "commit");
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    char count[16];
+    snprintf(count, sizeof(count), "%d", db_migration_count);
+    assert_string_equal(value(d, "select count(*) from todo.schema_migrations"), count);
 }
 
 static void a_changed_migration_is_refused(void **state)
@@ -188,7 +261,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         migrate_test(a_fresh_database_gets_every_migration_once),
         migrate_test(several_at_once_make_one_schema),
-        migrate_test(a_newer_schema_is_refused_and_left_alone),
+        migrate_test(a_schema_that_a_newer_program_added_to_will_do),
+        migrate_test(a_schema_that_needs_a_newer_program_is_refused),
+        migrate_test(a_table_in_use_holds_up_the_migration_alone),
         migrate_test(a_changed_migration_is_refused),
         migrate_test(a_failed_migration_leaves_nothing_behind),
         migrate_test(a_database_that_is_not_utf8_is_refused),

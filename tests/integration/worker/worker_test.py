@@ -215,10 +215,10 @@ class WorkerTest(unittest.TestCase):
         self.assertIn(answers, ([503], [200]))
         self.assertEqual(len(self.dead_letters(e["id"])), answers.count(200))
 
-    def test_a_schema_of_a_newer_program_ends_it(self):
+    def test_a_schema_that_needs_a_newer_program_ends_it(self):
         self.worker().stop()
         self.postgres.query("insert into todo.schema_migrations (version, name, checksum) values"
-                            " (9000, 'x', 'x')")
+                            " (9000, '9000_contract_9000_x.sql', 'x')")
         try:
             said = run(DATABASE_URL=self.postgres.url, HTTP_PORT="0")
         finally:
