@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/smtp_int.h"
 #include "base/utf8.h"
 
@@ -346,57 +347,70 @@ static bool has_stray_at(CURLU *url)
     return has;
 }
 
-static bool take_login(struct smtp_client *c, CURLU *url, const struct smtp_options *o)
+static bool take_secret(const struct secret *secret, CURLU *url, CURLUPart part, char **out)
 {
-    return (o->username ? take_text(o->username, &c->username)
-                        : take_part(url, CURLUPART_USER, CURLU_URLDECODE, &c->username)) &&
-           (o->password ? take_text(o->password, &c->password)
-                        : take_part(url, CURLUPART_PASSWORD, CURLU_URLDECODE, &c->password)) &&
+    const char *text = secret_text(secret);
+    return text ? take_text(text, out) : take_part(url, part, CURLU_URLDECODE, out);
+}
+
+static bool take_login(struct smtp_way *w, CURLU *url, const struct smtp_options *o)
+{
+    return take_secret(o->username, url, CURLUPART_USER, &w->username) &&
+           take_secret(o->password, url, CURLUPART_PASSWORD, &w->password) &&
            !curl_url_set(url, CURLUPART_USER, NULL, 0) &&
            !curl_url_set(url, CURLUPART_PASSWORD, NULL, 0);
 }
 
-static void choose_starttls(struct smtp_client *c, enum smtp_starttls wanted, const char *host)
+static void choose_starttls(struct smtp_way *w, enum smtp_starttls wanted, const char *host)
 {
     if (wanted != SMTP_STARTTLS_AUTO)
-        c->starttls = wanted;
+        w->starttls = wanted;
     else
-        c->starttls = is_loopback(host) ? SMTP_STARTTLS_NEVER : SMTP_STARTTLS_REQUIRED;
+        w->starttls = is_loopback(host) ? SMTP_STARTTLS_NEVER : SMTP_STARTTLS_REQUIRED;
 }
 
 /* Takes the URL apart; credentials are kept by themselves. 0, BASE_EINVAL or BASE_ENOMEM. */
-static int split_url(struct smtp_client *c, CURLU *url, const struct smtp_options *o)
+static int split_url(struct smtp_way *w, CURLU *url, const struct smtp_options *o)
 {
     char *port = NULL;
-    if (!starts_with(o->url, "smtp://") && !starts_with(o->url, "smtps://"))
+    const char *text = secret_text(o->url);
+    if (!text || (!starts_with(text, "smtp://") && !starts_with(text, "smtps://")))
         return BASE_EINVAL;
-    CURLUcode code = curl_url_set(url, CURLUPART_URL, o->url, 0);
+    CURLUcode code = curl_url_set(url, CURLUPART_URL, text, 0);
     if (code)
         return code == CURLUE_OUT_OF_MEMORY ? BASE_ENOMEM : BASE_EINVAL;
     if (has_stray_at(url))
         return BASE_EINVAL;
-    bool is_whole = take_part(url, CURLUPART_HOST, 0, &c->host) && c->host &&
+    bool is_whole = take_part(url, CURLUPART_HOST, 0, &w->host) && w->host &&
                     take_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, &port) && port &&
-                    take_login(c, url, o) && take_part(url, CURLUPART_URL, 0, &c->url) && c->url &&
-                    take_text(o->ca_file, &c->ca_file);
+                    take_login(w, url, o) && take_part(url, CURLUPART_URL, 0, &w->url) && w->url;
     if (is_whole) {
-        choose_starttls(c, o->starttls, c->host);
-        c->port = strtol(port, NULL, 10);
+        choose_starttls(w, o->starttls, w->host);
+        w->port = strtol(port, NULL, 10);
     }
     mem_free(port);
     return is_whole ? 0 : BASE_ENOMEM;
 }
 
-static int take_options(struct smtp_client *c, const struct smtp_options *o, struct error *err)
+static uint32_t version_of(const struct smtp_options *o)
 {
-    c->options = (struct smtp_options){
-        .connections_max = o->connections_max ? o->connections_max : CONNECTIONS_MAX,
-        .queue_max = o->queue_max ? o->queue_max : QUEUE_MAX,
-        .timeout_ms = o->timeout_ms ? o->timeout_ms : TIMEOUT_MS,
-        .idle_ms = o->idle_ms ? o->idle_ms : IDLE_MS,
-    };
+    return secret_version(o->url) + secret_version(o->username) + secret_version(o->password);
+}
+
+static void way_deinit(struct smtp_way *w)
+{
+    mem_free(w->url);
+    mem_free(w->host);
+    mem_free(w->username);
+    mem_free(w->password);
+}
+
+/* On failure *w has to be ended too. */
+static int way_init(struct smtp_way *w, const struct smtp_options *o, struct error *err)
+{
+    *w = (struct smtp_way){.version = version_of(o)};
     CURLU *url = curl_url();
-    int status = url ? split_url(c, url, o) : BASE_ENOMEM;
+    int status = url ? split_url(w, url, o) : BASE_ENOMEM;
     curl_url_cleanup(url);
     if (status == BASE_EINVAL)
         error_set(err, status, "url",
@@ -407,24 +421,47 @@ static int take_options(struct smtp_client *c, const struct smtp_options *o, str
     return status;
 }
 
+const struct smtp_way *smtp_way_now(struct smtp_client *c)
+{
+    struct smtp_way fresh;
+    if (version_of(&c->options) == c->way.version)
+        return &c->way;
+    bool is_good = !way_init(&fresh, &c->options, NULL);
+    way_deinit(is_good ? &c->way : &fresh);
+    if (is_good)
+        c->way = fresh;
+    return &c->way;
+}
+
+static int take_options(struct smtp_client *c, const struct smtp_options *o, struct error *err)
+{
+    c->options = *o;
+    c->options.ca_file = NULL;
+    c->options.connections_max = o->connections_max ? o->connections_max : CONNECTIONS_MAX;
+    c->options.queue_max = o->queue_max ? o->queue_max : QUEUE_MAX;
+    c->options.timeout_ms = o->timeout_ms ? o->timeout_ms : TIMEOUT_MS;
+    c->options.idle_ms = o->idle_ms ? o->idle_ms : IDLE_MS;
+    int status = way_init(&c->way, o, err);
+    if (!status && !take_text(o->ca_file, &c->ca_file))
+        status = error_set(err, BASE_ENOMEM, NULL, "out of memory");
+    return status;
+}
+
 const char *smtp_host(const struct smtp_client *c)
 {
-    return c->host;
+    return c->way.host;
 }
 
 int64_t smtp_port(const struct smtp_client *c)
 {
-    return c->port;
+    return c->way.port;
 }
 
 /* ---- life ---- */
 
 static void client_free(struct smtp_client *c)
 {
-    mem_free(c->url);
-    mem_free(c->host);
-    mem_free(c->username);
-    mem_free(c->password);
+    way_deinit(&c->way);
     mem_free(c->ca_file);
     mem_free(c);
 }

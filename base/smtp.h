@@ -13,7 +13,8 @@
  *          to its end.
  * TLS:     smtps:// from the start; smtp:// by STARTTLS, as options.starttls says. Certificates are
  *          verified, against the system's authorities or `ca_file`. No proxy is used.
- * Secrets: user name and password are never part of a text that this module makes. */
+ * Secrets: user name and password are never part of a text that this module makes. Where they or
+ *          the URL change, the next connection is made with the new ones. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -21,6 +22,7 @@
 #include "base/slice.h"
 
 struct error;
+struct secret;
 struct smtp_client;
 
 enum smtp_starttls {
@@ -30,9 +32,10 @@ enum smtp_starttls {
 };
 
 struct smtp_options {
-    const char *url;      /* smtp[s]://[user:password@]host[:port][/name to say in EHLO] */
-    const char *username; /* NULL: the URL's, if any */
-    const char *password;
+    /* Borrowed until the client is closed. */
+    const struct secret *url;      /* smtp[s]://[user:password@]host[:port][/name to say in EHLO] */
+    const struct secret *username; /* NULL or without a value: the URL's, if any */
+    const struct secret *password;
     const char *ca_file; /* PEM; NULL: the system's */
     enum smtp_starttls starttls;
     uint32_t connections_max; /* 0: 4 */
@@ -104,7 +107,7 @@ __attribute__((warn_unused_result)) int smtp_client_new(uv_loop_t *loop,
 __attribute__((warn_unused_result)) int smtp_send(struct smtp_client *c,
                                                   const struct smtp_mail *mail, smtp_fn fn,
                                                   void *ctx, struct error *err);
-/* The server's, of the URL; borrowed from the client. A port that the URL leaves out is the
+/* The server's, of the URL; borrowed until the loop's next turn. A port that the URL leaves out is the
  * scheme's. */
 const char *smtp_host(const struct smtp_client *c);
 int64_t smtp_port(const struct smtp_client *c);

@@ -436,19 +436,20 @@ void smtp_conn_on_transfer(struct curl_transfer *t)
     }
 }
 
-static bool set_login(CURL *easy, const struct smtp_client *c)
+static bool set_login(CURL *easy, const struct smtp_way *w)
 {
-    return (!c->username || curl_easy_setopt(easy, CURLOPT_USERNAME, c->username) == CURLE_OK) &&
-           (!c->password || curl_easy_setopt(easy, CURLOPT_PASSWORD, c->password) == CURLE_OK);
+    return (!w->username || curl_easy_setopt(easy, CURLOPT_USERNAME, w->username) == CURLE_OK) &&
+           (!w->password || curl_easy_setopt(easy, CURLOPT_PASSWORD, w->password) == CURLE_OK);
 }
 
 static bool set_options(struct smtp_conn *conn, uint32_t timeout_ms)
 {
     const struct smtp_client *c = conn->client;
+    const struct smtp_way *way = smtp_way_now(conn->client);
     CURL *easy = conn->transfer.easy;
-    long use_ssl = c->starttls == SMTP_STARTTLS_REQUIRED ? CURLUSESSL_ALL : CURLUSESSL_NONE;
-    return curl_loop_set(&conn->transfer, timeout_ms) && set_login(easy, c) &&
-           curl_easy_setopt(easy, CURLOPT_URL, c->url) == CURLE_OK &&
+    long use_ssl = way->starttls == SMTP_STARTTLS_REQUIRED ? CURLUSESSL_ALL : CURLUSESSL_NONE;
+    return curl_loop_set(&conn->transfer, timeout_ms) && set_login(easy, way) &&
+           curl_easy_setopt(easy, CURLOPT_URL, way->url) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK &&

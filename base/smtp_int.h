@@ -47,10 +47,18 @@ struct smtp_conn {
     char command[SMTP_COMMAND_MAX];
 };
 
+/* Where and as whom to connect. */
+struct smtp_way {
+    uint32_t version;            /* of the secrets that it was made from */
+    enum smtp_starttls starttls; /* AUTO is resolved */
+    char *url, *host, *username, *password;
+    int64_t port;
+};
+
 struct smtp_client {
     struct curl_loop curl;
-    struct smtp_options options;
-    enum smtp_starttls starttls; /* AUTO is resolved */
+    struct smtp_options options; /* without its ca_file */
+    struct smtp_way way;
     struct smtp_op *queue_first, *queue_last;
     uint32_t op_count; /* in hand */
     struct smtp_conn *conns;
@@ -61,8 +69,7 @@ struct smtp_client {
     bool is_work_closed;
     smtp_closed_fn closed;
     void *closed_ctx;
-    char *url, *host, *username, *password, *ca_file;
-    int64_t port;
+    char *ca_file;
 };
 
 /* Tells the caller and frees it. */
@@ -74,6 +81,8 @@ void smtp_wake(struct smtp_client *c);
 /* It is closed and freed: out of the list already. */
 void smtp_conn_gone(struct smtp_client *c);
 
+/* The secrets as they are now; where they have become of no use, the last good ones. */
+const struct smtp_way *smtp_way_now(struct smtp_client *c);
 /* Connects for `op`. 0, or BASE_ENOMEM: nothing was begun. */
 __attribute__((warn_unused_result)) int smtp_conn_open(struct smtp_client *c, struct smtp_op *op);
 bool smtp_conn_is_idle(const struct smtp_conn *conn);

@@ -34,6 +34,7 @@ struct dapr_turn;
 struct error;
 struct http_request;
 struct log;
+struct secret;
 
 enum dapr_answer {
     DAPR_SUCCESS, /* done; never again */
@@ -76,7 +77,7 @@ struct dapr_job_route {
 };
 
 struct dapr_app_options {
-    const char *token; /* APP_API_TOKEN; NULL or "": none is asked for */
+    const struct secret *token; /* APP_API_TOKEN; NULL or without a value: none is asked for */
     const struct dapr_subscription *subscriptions;
     size_t subscription_count;
     const struct dapr_job_route *jobs;

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "db/pool_int.h"
 
 #define NAME_SIZE 96 /* of a prepared statement; the server keeps 63 bytes */
@@ -75,6 +76,7 @@ static void drop(struct db_conn *c)
     c->lost_count = 0;
     c->is_dirty = false;
     c->is_broken = false;
+    c->is_leaving = false;
     if (c->state == CONN_READY)
         c->pool->stats.connections_up--;
     c->state = CONN_DOWN;
@@ -109,6 +111,13 @@ void conn_close(struct db_conn *c)
     c->state = CONN_CLOSED;
 }
 
+void conn_replace(struct db_conn *c)
+{
+    log_debug(c->pool->log, "database connection replaced");
+    drop(c);
+    c->retry_ms = uv_now(c->pool->loop);
+}
+
 /* ---- connecting ---- */
 
 static PGconn *begin_connect(const struct db_pool *p)
@@ -121,7 +130,7 @@ static PGconn *begin_connect(const struct db_pool *p)
              p->options.session_options ? p->options.session_options : "");
     const char *keys[] = {"dbname", "client_encoding", "application_name", "options", NULL};
     const char *name = p->options.name ? p->options.name : "todo-mcp";
-    const char *values[] = {p->options.conninfo, "UTF8", name, options, NULL};
+    const char *values[] = {secret_text(p->options.conninfo), "UTF8", name, options, NULL};
     return PQconnectStartParams(keys, values, 1);
 }
 
@@ -134,6 +143,7 @@ static void drop_notice(void *ctx, const PGresult *res)
 
 void conn_start(struct db_conn *c)
 {
+    c->version = secret_version(c->pool->options.conninfo);
     c->pg = begin_connect(c->pool);
     PQsetNoticeReceiver(c->pg, drop_notice, NULL);
     c->state = CONN_CONNECTING;

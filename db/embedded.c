@@ -303,6 +303,8 @@ static void free_embedded(struct db_embedded *e)
         close(e->users_fd);
     if (e->start_fd >= 0)
         close(e->start_fd);
+    if (e->secret.fixed)
+        mem_free((void *)(uintptr_t)e->secret.fixed);
     mem_free(e);
 }
 
@@ -325,6 +327,10 @@ int db_embedded_open(const char *directory, const struct log *log, struct db_emb
         status = prepare_home(e, err);
     if (!status)
         status = make_and_start(e, err);
+    if (!status) {
+        e->secret.fixed = mem_strdup(e->conninfo);
+        status = e->secret.fixed ? 0 : error_set(err, DB_ENOMEM, NULL, "out of memory");
+    }
     if (status) {
         free_embedded(e);
         return status;
@@ -337,6 +343,11 @@ int db_embedded_open(const char *directory, const struct log *log, struct db_emb
 const char *db_embedded_conninfo(const struct db_embedded *e)
 {
     return e->conninfo;
+}
+
+const struct secret *db_embedded_secret(const struct db_embedded *e)
+{
+    return &e->secret;
 }
 
 /* Never makes a cluster: one whose data has gone would come back empty, and without the schema. */

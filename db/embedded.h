@@ -12,6 +12,7 @@
 struct db_embedded;
 struct error;
 struct log;
+struct secret;
 
 /* Makes the cluster when missing, starts it when it is down, waits until it answers. The server
  * is its own session, so that a terminal's Ctrl-C does not reach it. 0 and *out, or
@@ -23,6 +24,8 @@ __attribute__((warn_unused_result)) int db_embedded_open(const char *directory,
                                                          struct error *err);
 /* libpq connection string; owned by the handle. */
 const char *db_embedded_conninfo(const struct db_embedded *e);
+/* The same as it was at first, for a pool. */
+const struct secret *db_embedded_secret(const struct db_embedded *e);
 /* Starts the server again when it is down, killed by somebody, with the data as it was; 0 also when
  * it runs. Blocking for seconds, so for a worker thread; not while db_embedded_close runs. */
 __attribute__((warn_unused_result)) int db_embedded_mend(struct db_embedded *e, struct error *err);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/secret.h"
 #include "db/embedded.h"
 
 #define EMBEDDED_PATH_SIZE 1024
@@ -25,6 +26,7 @@ struct db_embedded {
     char log_path[EMBEDDED_PATH_SIZE];
     char bin[EMBEDDED_PATH_SIZE]; /* folder of initdb and postgres */
     char socket_dir[EMBEDDED_PATH_SIZE];
+    struct secret secret; /* a copy of conninfo, which mending writes again */
     char conninfo[2 * EMBEDDED_PATH_SIZE + 1024]; /* room for each byte with a backslash */
 };
 

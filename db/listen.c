@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 
 #define TICK_MS      100
 #define CONNECT_MS   5000 /* the longest time to connect and to begin listening */
@@ -29,7 +30,8 @@ struct message {
 struct db_listen {
     uv_loop_t *loop;
     const struct log *log;
-    struct db_listen_options options; /* conninfo is a copy */
+    struct db_listen_options options;
+    uint32_t version; /* of the conninfo that the connection was made with */
     enum listen_state state;
     PGconn *pg;
     uv_poll_t *poll; /* owned; freed in its close callback */
@@ -60,8 +62,6 @@ static void free_listen(struct db_listen *l)
         mem_free(l->head);
         l->head = next;
     }
-    if (l->options.conninfo)
-        mem_free((void *)(uintptr_t)l->options.conninfo);
     mem_free(l);
 }
 
@@ -122,22 +122,34 @@ static void watch(struct db_listen *l, int events)
 
 /* ---- breaks --------------------------------------------------------------------------------- */
 
-static void fail(struct db_listen *l, const char *why)
+static void end_connection(struct db_listen *l)
 {
-    if (l->state == LISTEN_READY && !l->is_closing)
-        log_warn(l->log, "listening connection lost", log_str("reason", why));
-    else
-        log_debug(l->log, "listening connection ended", log_str("reason", why));
     close_poll(l);
     PQfinish(l->pg);
     l->pg = NULL;
     l->is_busy = false;
     l->is_sending = false;
     l->state = LISTEN_DOWN;
+}
+
+static void fail(struct db_listen *l, const char *why)
+{
+    if (l->state == LISTEN_READY && !l->is_closing)
+        log_warn(l->log, "listening connection lost", log_str("reason", why));
+    else
+        log_debug(l->log, "listening connection ended", log_str("reason", why));
+    end_connection(l);
     l->retry_ms = uv_now(l->loop) + l->backoff_ms;
     l->backoff_ms *= 2;
     if (l->backoff_ms > l->options.reconnect_max_ms)
         l->backoff_ms = l->options.reconnect_max_ms;
+}
+
+/* What is missed meanwhile on_gap makes up for. */
+static void replace(struct db_listen *l)
+{
+    end_connection(l);
+    l->retry_ms = uv_now(l->loop);
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
@@ -213,7 +225,9 @@ static void drop_notice(void *ctx, const PGresult *res)
 static void connect_now(struct db_listen *l)
 {
     const char *keys[] = {"dbname", "client_encoding", "application_name", "options", NULL};
-    const char *values[] = {l->options.conninfo, "UTF8", "todo-mcp-listen", OPTIONS, NULL};
+    const char *values[] = {secret_text(l->options.conninfo), "UTF8", "todo-mcp-listen", OPTIONS,
+                            NULL};
+    l->version = secret_version(l->options.conninfo);
     l->pg = PQconnectStartParams(keys, values, 1);
     l->state = LISTEN_CONNECTING;
     l->since_ms = uv_now(l->loop);
@@ -355,6 +369,8 @@ static void tend(struct db_listen *l, uint64_t now)
     case LISTEN_READY:
         if (l->is_busy && passed > STATEMENT_MS)
             fail(l, "the database does not answer");
+        else if (!l->is_busy && l->version != secret_version(l->options.conninfo))
+            replace(l);
         else if (!l->is_busy && passed > SILENCE_MS)
             send_statement(l, "select 1", 0, NULL);
         break;
@@ -375,14 +391,9 @@ int db_listen_new(uv_loop_t *loop, const struct db_listen_options *options, cons
                   struct db_listen **out, struct error *err)
 {
     struct db_listen *l = mem_calloc(1, sizeof(*l));
-    char *conninfo = mem_strdup(options->conninfo);
-    if (!l || !conninfo) {
-        mem_free(l);
-        mem_free(conninfo);
+    if (!l)
         return error_set(err, DB_ENOMEM, NULL, "out of memory");
-    }
     *l = (struct db_listen){.loop = loop, .log = log, .options = *options};
-    l->options.conninfo = conninfo;
     if (!l->options.reconnect_min_ms)
         l->options.reconnect_min_ms = 50;
     if (!l->options.reconnect_max_ms)

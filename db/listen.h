@@ -23,8 +23,10 @@ struct log;
 #define DB_LISTEN_QUEUE_BYTES (1u << 20)
 
 struct db_listen_options {
-    const char *conninfo; /* libpq connection string or URI; borrowed for db_listen_new */
-    const char *channel;  /* an SQL identifier; borrowed for ever */
+    /* libpq connection string or URI, borrowed for ever; where it changes the connection is made
+     * anew. */
+    const struct secret *conninfo;
+    const char *channel;                         /* an SQL identifier; borrowed for ever */
     uint32_t reconnect_min_ms, reconnect_max_ms; /* backoff: 50 ms to 2 s where 0 */
     /* A message of another session. May not close. */
     void (*on_message)(void *ctx, struct slice message);

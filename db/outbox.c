@@ -87,7 +87,7 @@ const struct db_stmt outbox_stmts[OUTBOX_STMTS] = {
 
 /* clang-format on */
 
-static int open_session(uv_loop_t *loop, const char *conninfo, const char *name,
+static int open_session(uv_loop_t *loop, const struct secret *conninfo, const char *name,
                         uint32_t statement_ms, const struct log *log, struct db_pool **out,
                         struct error *err)
 {
@@ -100,13 +100,13 @@ static int open_session(uv_loop_t *loop, const char *conninfo, const char *name,
     return db_pool_new(loop, &options, log, out, err);
 }
 
-int db_outbox_open(uv_loop_t *loop, const char *conninfo, const struct log *log,
+int db_outbox_open(uv_loop_t *loop, const struct secret *conninfo, const struct log *log,
                    struct db_pool **out, struct error *err)
 {
     return open_session(loop, conninfo, "todo-mcp-relay", STATEMENT_MS, log, out, err);
 }
 
-int db_outbox_open_upkeep(uv_loop_t *loop, const char *conninfo, const struct log *log,
+int db_outbox_open_upkeep(uv_loop_t *loop, const struct secret *conninfo, const struct log *log,
                           struct db_pool **out, struct error *err)
 {
     return open_session(loop, conninfo, "todo-mcp-upkeep", UPKEEP_MS, log, out, err);

@@ -18,15 +18,15 @@
 #define DB_OUTBOX_ID_SIZE  37
 
 /* The relay's own session: a pool of one connection. As db_pool_new. */
-__attribute__((warn_unused_result)) int db_outbox_open(uv_loop_t *loop, const char *conninfo,
+__attribute__((warn_unused_result)) int db_outbox_open(uv_loop_t *loop,
+                                                       const struct secret *conninfo,
                                                        const struct log *log, struct db_pool **out,
                                                        struct error *err);
 
 /* One more, for the upkeep: what takes long there holds up no event. As db_pool_new. */
-__attribute__((warn_unused_result)) int db_outbox_open_upkeep(uv_loop_t *loop, const char *conninfo,
-                                                              const struct log *log,
-                                                              struct db_pool **out,
-                                                              struct error *err);
+__attribute__((warn_unused_result)) int
+db_outbox_open_upkeep(uv_loop_t *loop, const struct secret *conninfo, const struct log *log,
+                      struct db_pool **out, struct error *err);
 
 /* ---- who leads ---- */
 

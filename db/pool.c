@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "db/pool_int.h"
 
 #define JANITOR_MS        20
@@ -138,7 +139,7 @@ static struct db_conn *pick_conn(struct db_pool *p, bool for_write)
     struct db_conn *best = NULL;
     for (uint32_t i = 0; i < p->options.size; i++) {
         struct db_conn *c = &p->conns[i];
-        if (c->state != CONN_READY || c->is_broken || c->has_write ||
+        if (c->state != CONN_READY || c->is_broken || c->is_leaving || c->has_write ||
             (!for_write && c->in_flight >= READS_DEEP))
             continue;
         if (!best || c->in_flight < best->in_flight)
@@ -285,10 +286,28 @@ static void tend_conn(struct db_conn *c)
     case CONN_READY:
         if (is_stuck(c, now))
             conn_fail(c, "the database does not answer");
+        else if (c->is_leaving && !c->head)
+            conn_replace(c);
         break;
     case CONN_CLOSED:
         break;
     }
+}
+
+/* The first that an old conninfo made, once all are up: with a new one that is wrong, one
+ * connection is missing and the others go on. */
+static void replace_next(struct db_pool *p)
+{
+    struct db_conn *old = NULL;
+    for (uint32_t i = 0; i < p->options.size; i++) {
+        struct db_conn *c = &p->conns[i];
+        if (c->state != CONN_READY || c->is_leaving)
+            return;
+        if (!old && c->version != secret_version(p->options.conninfo))
+            old = c;
+    }
+    if (old)
+        old->is_leaving = true;
 }
 
 static void tear_down(struct db_pool *p);
@@ -307,6 +326,7 @@ static void on_janitor(uv_timer_t *handle)
     struct db_pool *p = handle->data;
     for (uint32_t i = 0; i < p->options.size; i++)
         tend_conn(&p->conns[i]);
+    replace_next(p);
     expire(p, &p->reads);
     expire(p, &p->writes);
     if (p->is_closing && (is_idle(p) || uv_now(p->loop) >= p->close_by_ms))
@@ -333,8 +353,6 @@ static void start_handles(struct db_pool *p)
 
 static void free_pool(struct db_pool *p)
 {
-    if (p->options.conninfo)
-        mem_free((void *)(uintptr_t)p->options.conninfo);
     mem_free(p->conns);
     mem_free(p);
 }
@@ -361,13 +379,12 @@ int db_pool_new(uv_loop_t *loop, const struct db_pool_options *options, const st
     p->loop = loop;
     p->log = log;
     p->options = *options;
-    p->options.conninfo = mem_strdup(options->conninfo);
     if (p->options.read_lanes == 0)
         p->options.read_lanes = READ_LANES_A_CORE * uv_available_parallelism();
     if (p->options.write_lanes == 0)
         p->options.write_lanes = uv_available_parallelism();
     p->conns = mem_calloc(options->size, sizeof(*p->conns));
-    if (!p->options.conninfo || !p->conns) {
+    if (!p->conns) {
         free_pool(p);
         return error_set(err, DB_ENOMEM, NULL, "out of memory");
     }

@@ -30,6 +30,7 @@ struct db_pool;
 struct db_result;
 struct error;
 struct log;
+struct secret;
 
 struct db_stmt {
     const char *name; /* unique among all statements, e.g. "task_add"; also the prepared name */
@@ -46,9 +47,10 @@ struct db_stmt {
 typedef struct slice db_param;
 
 struct db_pool_options {
-    /* libpq connection string or URI; borrowed for db_pool_new. `name` and `session_options` are
-     * borrowed for ever. */
-    const char *conninfo;
+    /* libpq connection string or URI. Where it changes, one connection after the other is replaced
+     * as soon as it has nothing in flight; while a new one cannot be made the others stay. This,
+     * `name` and `session_options` are borrowed for ever. */
+    const struct secret *conninfo;
     uint32_t size;               /* connections: 8 */
     uint32_t queue_max;          /* statements waiting: 4,096 */
     uint32_t group_max;          /* statements up to one Sync: 64 */

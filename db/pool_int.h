@@ -74,7 +74,9 @@ enum conn_state { CONN_DOWN, CONN_CONNECTING, CONN_READY, CONN_CLOSED };
 struct db_conn {
     struct db_pool *pool;
     enum conn_state state;
-    uint64_t number; /* counts the connections that the pool has made */
+    uint64_t number;  /* counts the connections that the pool has made */
+    uint32_t version; /* of the conninfo that it was made with */
+    bool is_leaving;  /* takes no more, and ends when what it has is done */
     PGconn *pg;
     uv_poll_t *poll; /* owned; freed in its close callback */
     int poll_events;
@@ -95,7 +97,7 @@ struct db_conn {
 struct db_pool {
     uv_loop_t *loop; /* borrowed */
     const struct log *log;
-    struct db_pool_options options; /* conninfo is a copy */
+    struct db_pool_options options;
     struct db_conn *conns;
     struct db_op_list reads, writes;
     uv_prepare_t prepare;
@@ -140,6 +142,8 @@ void conn_end_broken(struct db_conn *c);
 /* Breaks the connection: its units go back to the pool. */
 void conn_fail(struct db_conn *c, const char *why);
 void conn_close(struct db_conn *c);
+/* Of one that has nothing in flight: makes it anew. */
+void conn_replace(struct db_conn *c);
 
 /* pool.c, called by conn.c */
 void pool_unit_done(struct db_pool *p, struct db_unit *u);

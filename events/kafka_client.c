@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "events/kafka_config.h"
 
 #define EVENTS_A_TURN  128   /* of the loop */
@@ -44,8 +45,8 @@ int kafka_conf_new(const struct kafka_config *c, const struct kafka_property *ow
         {"bootstrap.servers", c->brokers},
         {"security.protocol", kafka_config_protocol(c)},
         {"sasl.mechanism", c->sasl_mechanism},
-        {"sasl.username", c->sasl_username},
-        {"sasl.password", c->sasl_password},
+        {"sasl.username", secret_text(c->sasl_username)},
+        {"sasl.password", secret_text(c->sasl_password)},
         {"ssl.ca.location", c->ca_file},
         {"ssl.endpoint.identification.algorithm", "https"},
         {"log_level", "6"},
@@ -136,6 +137,30 @@ static void take(struct kafka_client *c, rd_kafka_event_t *event)
     }
 }
 
+/* ---- the login ---- */
+
+static uint32_t login_version(const struct kafka_config *config)
+{
+    return secret_version(config->sasl_username) + secret_version(config->sasl_password);
+}
+
+/* What is connected stays so; the next connection is made with what is set here. A login that is
+ * refused, or a connection that breaks, is an event: so it comes before the next try. */
+static void follow_login(struct kafka_client *c)
+{
+    const struct kafka_config *config = c->options.config;
+    uint32_t version = login_version(config);
+    if (version == c->login_version)
+        return;
+    c->login_version = version;
+    rd_kafka_error_t *error = rd_kafka_sasl_set_credentials(
+        c->rk, secret_text(config->sasl_username), secret_text(config->sasl_password));
+    if (error)
+        log_warn(c->log, "the Kafka client does not take the new login",
+                 log_str("reason", rd_kafka_error_string(error)));
+    rd_kafka_error_destroy(error);
+}
+
 /* ---- the loop ---- */
 
 static void on_poll(uv_poll_t *handle, int status, int events)
@@ -147,6 +172,8 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     ssize_t got = read(c->fd, &count, sizeof(count)); /* it does not block; EAGAIN is no matter */
     (void)got;
     c->is_woken = false;
+    if (!c->is_ending)
+        follow_login(c);
     for (int i = 0; i < EVENTS_A_TURN && !c->is_ending; i++) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(c->queue, 0);
         if (!event)
@@ -248,7 +275,11 @@ int kafka_client_new(uv_loop_t *loop, const struct kafka_client_options *options
         mem_free(c);
         return error_set(err, BASE_ENOMEM, NULL, "no memory or descriptor for Kafka's client");
     }
-    *c = (struct kafka_client){.loop = loop, .log = log, .options = *options, .fd = fd};
+    *c = (struct kafka_client){.loop = loop,
+                               .log = log,
+                               .options = *options,
+                               .fd = fd,
+                               .login_version = login_version(options->config)};
     int status = open_rk(c, take_conf, err);
     if (!status)
         status = open_poll(c, err);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/secret.h"
 
 static int refuse(const char *name, const char *text, struct error *err)
 {
@@ -62,16 +63,16 @@ static bool is_mechanism(const char *text)
 /* A password that would not be used is a mistake to be told. */
 static int check_sasl(const struct kafka_config *c, struct error *err)
 {
-    if (!c->sasl_mechanism && (c->sasl_username || c->sasl_password))
+    if (!c->sasl_mechanism && (secret_text(c->sasl_username) || secret_text(c->sasl_password)))
         return refuse("KAFKA_SASL_MECHANISM",
                       "is missing: KAFKA_SASL_USERNAME or KAFKA_SASL_PASSWORD is set", err);
     if (!c->sasl_mechanism)
         return 0;
     if (!is_mechanism(c->sasl_mechanism))
         return refuse("KAFKA_SASL_MECHANISM", "must be PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", err);
-    if (!c->sasl_username)
+    if (!secret_text(c->sasl_username))
         return refuse("KAFKA_SASL_USERNAME", "is missing: KAFKA_SASL_MECHANISM is set", err);
-    if (!c->sasl_password)
+    if (!secret_text(c->sasl_password))
         return refuse("KAFKA_SASL_PASSWORD", "is missing: KAFKA_SASL_MECHANISM is set", err);
     return 0;
 }

@@ -4,12 +4,13 @@
 #include <stdbool.h>
 
 struct error;
+struct secret;
 
 /* Borrowed texts, which have to live as long as what is made of them. */
 struct kafka_config {
     const char *brokers;        /* "host:port,host:port" */
     const char *sasl_mechanism; /* PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; NULL: no SASL */
-    const char *sasl_username, *sasl_password;
+    const struct secret *sasl_username, *sasl_password; /* followed where they change */
     bool tls;            /* certificates and the names in them are verified */
     const char *ca_file; /* PEM; NULL: the system's authorities */
 };

@@ -32,6 +32,7 @@ __attribute__((warn_unused_result)) int kafka_conf_new(const struct kafka_config
                                                        struct error *err);
 
 struct kafka_client_options {
+    const struct kafka_config *config; /* borrowed until the end */
     rd_kafka_type_t type;
     /* What librdkafka has to say; takes the event over. */
     void (*on_event)(void *ctx, rd_kafka_event_t *take_event);
@@ -55,7 +56,8 @@ struct kafka_client {
     uv_work_t work;
     kafka_client_ended_fn ended;
     void *ended_ctx;
-    uint64_t refused_ms; /* when a refusal was last told; those since then are counted */
+    uint32_t login_version; /* of the secrets that librdkafka has */
+    uint64_t refused_ms;    /* when a refusal was last told; those since then are counted */
     uint32_t refused_count;
     char trouble[160]; /* the last thing that went wrong with a broker; "" for none */
 };

@@ -281,7 +281,6 @@ static void free_relay(struct relay *r)
     buf_deinit(&r->ids);
     buf_deinit(&r->known);
     mem_free(r->broker_id);
-    mem_free(r->conninfo);
     mem_free(r);
 }
 
@@ -396,9 +395,8 @@ int relay_new(uv_loop_t *loop, const struct relay_options *options, struct trans
     int status = make_name(r);
     if (status)
         error_set(err, status, NULL, "the kernel gives no randomness");
-    r->conninfo = mem_strdup(options->conninfo);
     r->broker_id = options->broker_id ? mem_strdup(options->broker_id) : NULL;
-    if (!status && (!r->conninfo || (options->broker_id && !r->broker_id)))
+    if (!status && options->broker_id && !r->broker_id)
         status = error_set(err, BASE_ENOMEM, NULL, "out of memory");
     if (!status)
         status = open_listen(r, err);

@@ -25,13 +25,13 @@ struct tracer;
 struct transport;
 
 struct relay_options {
-    const char *conninfo;         /* borrowed for relay_new */
-    const char *broker_id;        /* which broker this is; NULL: the transport says. Copied */
-    uint32_t attempts_max;        /* 10: refusals before an event is parked */
-    uint32_t outbox_retention_s;  /* 48 h: published rows are kept for a replay */
-    uint32_t inbox_retention_s;   /* 14 d: must be longer than any broker keeps an event */
-    uint32_t letters_retention_s; /* 90 d */
-    uint32_t replay_s;            /* 48 h: what is published again when the broker was swapped */
+    const struct secret *conninfo; /* of the database; borrowed until the relay is closed */
+    const char *broker_id;         /* which broker this is; NULL: the transport says. Copied */
+    uint32_t attempts_max;         /* 10: refusals before an event is parked */
+    uint32_t outbox_retention_s;   /* 48 h: published rows are kept for a replay */
+    uint32_t inbox_retention_s;    /* 14 d: must be longer than any broker keeps an event */
+    uint32_t letters_retention_s;  /* 90 d */
+    uint32_t replay_s;             /* 48 h: what is published again when the broker was swapped */
     /* For metrics; may be NULL. An event was acked: `latency_us` after its commit, `publish_us`
      * after it was sent. */
     void (*on_acked)(void *ctx, struct slice topic, int64_t latency_us, int64_t publish_us);

@@ -118,7 +118,6 @@ struct relay {
     struct transport *transport;
     struct db_pool *pool;   /* one session: it holds the lock */
     struct db_pool *upkeep; /* one more, from when it first leads */
-    char *conninfo;         /* owned copy */
     struct db_listen *listen;
     uv_timer_t tick, soon;
     int open_parts;

@@ -145,7 +145,7 @@ static bool has_session(struct relay *r)
 {
     if (r->upkeep)
         return true;
-    if (db_outbox_open_upkeep(r->loop, r->conninfo, r->log, &r->upkeep, NULL))
+    if (db_outbox_open_upkeep(r->loop, r->options.conninfo, r->log, &r->upkeep, NULL))
         return false;
     r->open_parts++;
     return true;

@@ -27,12 +27,13 @@
 
 struct dapr_job_route; /* dapr/app.h */
 struct http_request;
+struct secret;
 struct source_http;
 
 struct source_http_options {
     const struct consumer_route *routes; /* those of one topic have one path */
     size_t route_count;
-    const char *token;  /* APP_API_TOKEN; NULL or "": none */
+    const struct secret *token; /* APP_API_TOKEN; NULL or without a value: none */
     const char *pubsub; /* daprd delivers, from this component; NULL: the relay itself does */
     const struct dapr_job_route *jobs; /* with daprd */
     size_t job_count;

@@ -417,8 +417,12 @@ static void subscribe(struct source_kafka *s)
 static int start(struct source_kafka *s, struct error *err)
 {
     rd_kafka_conf_t *conf = NULL;
-    const struct kafka_client_options options = {
-        .type = RD_KAFKA_CONSUMER, .on_event = on_event, .on_served = on_served, .ctx = s};
+    const struct kafka_client_options options = {.config = &s->options.config,
+
+                                                 .type = RD_KAFKA_CONSUMER,
+                                                 .on_event = on_event,
+                                                 .on_served = on_served,
+                                                 .ctx = s};
     int status = kafka_config_check(&s->options.config, err);
     if (!status)
         status = make_conf(s, &conf, err);

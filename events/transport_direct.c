@@ -12,6 +12,7 @@
 #include "base/http_client.h"
 #include "base/http_server.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "events/cloudevent.h"
 #include "events/event.h"
 #include "events/transport.h"
@@ -48,8 +49,8 @@ struct direct {
     struct transport transport;
     uv_timer_t timer;
     struct http_client *client;
-    char *text;  /* EVENT_SUBSCRIBERS, cut up */
-    char *token; /* NULL: none */
+    char *text;                 /* EVENT_SUBSCRIBERS, cut up */
+    const struct secret *token; /* borrowed */
     uint32_t timeout_ms, in_flight;
     struct subscriber subscribers[TRANSPORT_DIRECT_SUBSCRIBERS_MAX];
     size_t subscriber_count;
@@ -240,8 +241,9 @@ static int post(struct publish *p, struct post *post, const char *url,
     char attempts[24];
     size_t count = 0;
     add_header(headers, &count, SLICE_LIT("Content-Type"), SLICE_LIT(CLOUDEVENT_MIME));
-    if (d->token)
-        add_header(headers, &count, SLICE_LIT("dapr-api-token"), slice_from_cstr(d->token));
+    const char *token = secret_text(d->token);
+    if (token)
+        add_header(headers, &count, SLICE_LIT("dapr-api-token"), slice_from_cstr(token));
     if (entry->death) {
         int len = snprintf(attempts, sizeof(attempts), "%" PRId64, entry->death->attempts);
         add_header(headers, &count, SLICE_LIT("todo-dead-letter-topic"),
@@ -328,7 +330,6 @@ static int direct_publish(struct transport *t, const char *topic,
 static void free_direct(struct direct *d)
 {
     mem_free(d->text);
-    mem_free(d->token);
     mem_free(d);
 }
 
@@ -370,9 +371,9 @@ int transport_direct_new(uv_loop_t *loop, const struct transport_direct_options 
                                       .close = direct_close};
     d->timeout_ms = options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
     d->text = mem_strdup(options->subscribers);
-    d->token = options->token ? mem_strdup(options->token) : NULL;
+    d->token = options->token;
     int status = 0;
-    if (!d->text || (options->token && !d->token))
+    if (!d->text)
         status = error_set(err, BASE_ENOMEM, NULL, "out of memory");
     if (!status)
         status = read_subscribers(d->text, d->subscribers, &d->subscriber_count, err);

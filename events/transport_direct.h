@@ -15,6 +15,7 @@
 #include "base/slice.h"
 
 struct error;
+struct secret;
 struct transport;
 
 #define TRANSPORT_DIRECT_SUBSCRIBERS_MAX 32
@@ -23,9 +24,9 @@ struct transport;
     "task-recurrence=http://127.0.0.1:8004/events/task-completed"
 
 struct transport_direct_options {
-    const char *subscribers; /* EVENT_SUBSCRIBERS: "topic=url,topic=url"; copied */
-    const char *token;       /* APP_API_TOKEN; NULL: none. Copied */
-    uint32_t timeout_ms;     /* of a request; 0: 60 s, which is what handlers may take */
+    const char *subscribers;    /* EVENT_SUBSCRIBERS: "topic=url,topic=url"; copied */
+    const struct secret *token; /* APP_API_TOKEN; NULL or without a value: none. Borrowed */
+    uint32_t timeout_ms;        /* of a request; 0: 60 s, which is what handlers may take */
 };
 
 /* Whether the text is a list of topic=url, each with a topic that there is and a URL of http or

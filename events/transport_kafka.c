@@ -248,8 +248,12 @@ static int start_producer(struct transport_kafka *t, struct error *err)
     if (!p)
         return error_set(err, BASE_ENOMEM, NULL, "out of memory");
     *p = (struct producer){.t = t};
-    const struct kafka_client_options options = {
-        .type = RD_KAFKA_PRODUCER, .on_event = on_event, .on_served = on_served, .ctx = p};
+    const struct kafka_client_options options = {.config = &t->options.config,
+
+                                                 .type = RD_KAFKA_PRODUCER,
+                                                 .on_event = on_event,
+                                                 .on_served = on_served,
+                                                 .ctx = p};
     int status = make_conf(t, &conf, err);
     if (!status)
         status = kafka_client_new(t->loop, &options, conf, t->log, &p->client, err);

@@ -164,7 +164,7 @@ static void on_gap(void *ctx)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-int changes_open(uv_loop_t *loop, struct mcp_server *server, const char *conninfo,
+int changes_open(uv_loop_t *loop, struct mcp_server *server, const struct secret *conninfo,
                  const struct log *log, struct changes **out, struct error *err)
 {
     struct changes *c = mem_calloc(1, sizeof(*c));

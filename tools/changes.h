@@ -20,6 +20,7 @@ struct changes;
 struct error;
 struct log;
 struct mcp_server;
+struct secret;
 
 #define CHANGES_ROUND_MS 100
 #define CHANGES_CHANNEL  "todo_changes"
@@ -37,8 +38,9 @@ typedef void (*changes_closed_fn)(void *ctx);
 
 /* `server` may be NULL: a process without subscribers, which only tells others. 0, or DB_ENOMEM. */
 __attribute__((warn_unused_result)) int changes_open(uv_loop_t *loop, struct mcp_server *server,
-                                                     const char *conninfo, const struct log *log,
-                                                     struct changes **out, struct error *err);
+                                                     const struct secret *conninfo,
+                                                     const struct log *log, struct changes **out,
+                                                     struct error *err);
 void changes_add(struct changes *c, const struct change *change);
 /* `fn` comes when another process has told of changes, and when some may have been missed. */
 void changes_hear(struct changes *c, void (*fn)(void *ctx), void *ctx);

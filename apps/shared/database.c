@@ -1,19 +1,21 @@
 #include "shared/database.h"
 
+#include "base/secret.h"
 #include "db/embedded.h"
 #include "db/migrate.h"
 #include "db/pool.h"
 #include "shared/settings.h"
 
-const char *database_conninfo(const struct shared_settings *s, const struct db_embedded *embedded)
+const struct secret *database_conninfo(const struct shared_settings *s,
+                                       const struct db_embedded *embedded)
 {
-    return embedded ? db_embedded_conninfo(embedded) : s->database_url;
+    return embedded ? db_embedded_secret(embedded) : &s->database_url;
 }
 
 int database_connect(const struct shared_settings *s, uv_loop_t *loop, const struct log *log,
                      struct db_embedded **embedded, struct db_pool **pool, struct error *err)
 {
-    if (!s->database_url) {
+    if (!secret_text(&s->database_url)) {
         int status = db_embedded_open(s->data_dir, log, embedded, err);
         if (status)
             return status;
@@ -33,7 +35,7 @@ int database_open(const struct shared_settings *s, uv_loop_t *loop, const struct
 {
     int status = database_connect(s, loop, log, embedded, pool, err);
     if (!status)
-        status = db_migrate(database_conninfo(s, *embedded), log, err);
+        status = db_migrate(secret_text(database_conninfo(s, *embedded)), log, err);
     uv_update_time(loop);
     return status;
 }

@@ -22,4 +22,5 @@ __attribute__((warn_unused_result)) int database_open(const struct shared_settin
                                                       struct db_embedded **embedded,
                                                       struct db_pool **pool, struct error *err);
 /* Its libpq connection string; borrowed from either. `embedded` may be NULL. */
-const char *database_conninfo(const struct shared_settings *s, const struct db_embedded *embedded);
+const struct secret *database_conninfo(const struct shared_settings *s,
+                                       const struct db_embedded *embedded);

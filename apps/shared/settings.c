@@ -4,12 +4,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/secret.h"
 
 /* clang-format off: one setting a row */
 const struct config_setting shared_rows[SHARED_ROWS] = {
+    [SHARED_SECRETS_DIR] =
+        {"SECRETS_DIR", CONFIG_STRING, NULL, NULL, 0, 0, "",
+         "folder with a file for each secret that is set neither by flag nor by environment, named "
+         "like its setting; a new content holds without a restart"},
     [SHARED_DATABASE_URL] =
         {"DATABASE_URL", CONFIG_SECRET, NULL, NULL, 0, 0, "",
          "PostgreSQL connection string; without it the program runs a private PostgreSQL"},
@@ -41,7 +47,7 @@ const struct config_setting shared_rows[SHARED_ROWS] = {
     [SHARED_KAFKA_SASL_MECHANISM] = {"KAFKA_SASL_MECHANISM", CONFIG_ENUM, "none",
                                      "none|PLAIN|SCRAM-SHA-256|SCRAM-SHA-512", 0, 0, "",
                                      "how to say to Kafka who we are"},
-    [SHARED_KAFKA_SASL_USERNAME] = {"KAFKA_SASL_USERNAME", CONFIG_STRING, NULL, NULL, 0, 0, "",
+    [SHARED_KAFKA_SASL_USERNAME] = {"KAFKA_SASL_USERNAME", CONFIG_SECRET, NULL, NULL, 0, 0, "",
                                     "the user's name"},
     [SHARED_KAFKA_SASL_PASSWORD] = {"KAFKA_SASL_PASSWORD", CONFIG_SECRET, NULL, NULL, 0, 0, "",
                                     "the user's password"},
@@ -107,7 +113,7 @@ static int fill_data_dir(struct shared_settings *s, const struct config_value *v
 {
     const char *text = v[SHARED_DATA_DIR].text;
     if (!text)
-        return s->database_url ? 0 : default_data_dir(s, err);
+        return secret_text(&s->database_url) ? 0 : default_data_dir(s, err);
     int len = snprintf(s->data_dir, sizeof(s->data_dir), "%s", text);
     if (len < 0 || (size_t)len >= sizeof(s->data_dir))
         return error_set(err, BASE_EINVAL, "DATA_DIR", "DATA_DIR is too long");
@@ -117,8 +123,6 @@ static int fill_data_dir(struct shared_settings *s, const struct config_value *v
 static void fill_dapr(struct shared_settings *s, const struct config_value *v)
 {
     s->dapr_http_port = (uint16_t)v[SHARED_DAPR_HTTP_PORT].num;
-    s->dapr_api_token = v[SHARED_DAPR_API_TOKEN].text;
-    s->app_api_token = v[SHARED_APP_API_TOKEN].text;
     s->pubsub_name = v[SHARED_PUBSUB_NAME].text;
     s->state_store_name = v[SHARED_STATE_STORE_NAME].text;
 }
@@ -129,8 +133,8 @@ static void fill_kafka(struct shared_settings *s, const struct config_value *v)
     s->kafka = (struct kafka_config){
         .brokers = v[SHARED_KAFKA_BROKERS].text,
         .sasl_mechanism = mechanism->num ? mechanism->text : NULL,
-        .sasl_username = v[SHARED_KAFKA_SASL_USERNAME].text,
-        .sasl_password = v[SHARED_KAFKA_SASL_PASSWORD].text,
+        .sasl_username = &s->kafka_username,
+        .sasl_password = &s->kafka_password,
         .tls = v[SHARED_KAFKA_TLS].flag,
         .ca_file = v[SHARED_KAFKA_CA_FILE].text,
     };
@@ -143,10 +147,36 @@ static enum shared_transport transport_of(const struct shared_settings *s, bool 
     return s->kafka.brokers ? SHARED_KAFKA : SHARED_DIRECT;
 }
 
+static int check_secrets_dir(const char *dir, struct error *err)
+{
+    struct stat found;
+    if (!dir || (stat(dir, &found) == 0 && S_ISDIR(found.st_mode)))
+        return 0;
+    return error_set(err, BASE_EINVAL, "SECRETS_DIR",
+                     "SECRETS_DIR is \"%.160s\", which is no folder", dir);
+}
+
+static int fill_secrets(struct shared_settings *s, const struct config_value *v, struct error *err)
+{
+    const struct {
+        struct secret *secret;
+        enum shared_row row;
+    } all[] = {{&s->database_url, SHARED_DATABASE_URL},
+               {&s->dapr_api_token, SHARED_DAPR_API_TOKEN},
+               {&s->app_api_token, SHARED_APP_API_TOKEN},
+               {&s->kafka_username, SHARED_KAFKA_SASL_USERNAME},
+               {&s->kafka_password, SHARED_KAFKA_SASL_PASSWORD}};
+    int status = check_secrets_dir(s->secrets_dir, err);
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all) && !status; i++)
+        status = secret_init(all[i].secret, shared_rows[all[i].row].name, v[all[i].row].text,
+                             s->secrets_dir, err);
+    return status;
+}
+
 int shared_settings_fill(struct shared_settings *s, const struct config_value *v, struct error *err)
 {
     *s = (struct shared_settings){
-        .database_url = v[SHARED_DATABASE_URL].text,
+        .secrets_dir = v[SHARED_SECRETS_DIR].text,
         .pool_size = (uint32_t)v[SHARED_POOL_SIZE].num,
         .statement_ms = (uint32_t)v[SHARED_STATEMENT_TIMEOUT_MS].num,
         .otlp_endpoint = v[SHARED_OTLP_ENDPOINT].text,
@@ -158,8 +188,19 @@ int shared_settings_fill(struct shared_settings *s, const struct config_value *v
     fill_dapr(s, v);
     fill_kafka(s, v);
     s->transport = transport_of(s, v[SHARED_USE_DAPR].flag);
-    int status = s->transport == SHARED_KAFKA ? kafka_config_check(&s->kafka, err) : 0;
+    int status = fill_secrets(s, v, err);
+    if (!status && s->transport == SHARED_KAFKA)
+        status = kafka_config_check(&s->kafka, err);
     return status ? status : fill_data_dir(s, v, err);
+}
+
+void shared_settings_watch(struct shared_settings *s, struct secret_watch *watch)
+{
+    secret_watch_add(watch, &s->database_url);
+    secret_watch_add(watch, &s->kafka_username);
+    secret_watch_add(watch, &s->kafka_password);
+    if (s->transport != SHARED_DAPR)
+        secret_watch_add(watch, &s->app_api_token);
 }
 
 enum shared_action shared_action_of(int argc, char **argv)

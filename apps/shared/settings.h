@@ -8,11 +8,13 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "events/kafka_config.h"
 
 struct error;
 
 enum shared_row {
+    SHARED_SECRETS_DIR,
     SHARED_DATABASE_URL,
     SHARED_DATA_DIR,
     SHARED_POOL_SIZE,
@@ -41,18 +43,21 @@ extern const struct config_setting shared_rows[SHARED_ROWS];
 /* How events travel: USE_DAPR, else KAFKA_BROKERS, else by HTTP from the relay to the workers. */
 enum shared_transport { SHARED_DIRECT, SHARED_KAFKA, SHARED_DAPR };
 
-/* Strings are borrowed from argv, the environment and the table. */
+/* Strings are borrowed from argv, the environment and the table. A copy's `kafka` has the secrets
+ * of what it was copied from. */
 struct shared_settings {
-    const char *database_url; /* NULL: the private cluster in data_dir */
+    const char *secrets_dir;    /* NULL: none */
+    struct secret database_url; /* without a value: the private cluster in data_dir */
     char data_dir[4096];
     uint32_t pool_size;
     uint32_t statement_ms;
     enum shared_transport transport;
     uint16_t dapr_http_port;
-    const char *dapr_api_token; /* NULL: none */
-    const char *app_api_token;  /* NULL: none */
+    struct secret dapr_api_token;
+    struct secret app_api_token;
     const char *pubsub_name;
     const char *state_store_name;
+    struct secret kafka_username, kafka_password;
     struct kafka_config kafka; /* brokers NULL: no Kafka */
     const char *otlp_endpoint; /* NULL: no traces */
     uint32_t trace_percent;
@@ -68,6 +73,9 @@ void shared_table_make(const struct config_setting *own, size_t own_count,
 __attribute__((warn_unused_result)) int shared_settings_fill(struct shared_settings *s,
                                                              const struct config_value *values,
                                                              struct error *err);
+/* From now on the secrets follow their files. Not those that a sidecar takes at its own start: they
+ * are new when both are. */
+void shared_settings_watch(struct shared_settings *s, struct secret_watch *watch);
 /* The first of --help, -h and --version that is there; settings are not looked at then. */
 enum shared_action { SHARED_RUN, SHARED_HELP, SHARED_VERSION };
 enum shared_action shared_action_of(int argc, char **argv);

@@ -24,6 +24,8 @@ struct db_pool;
 struct error;
 struct log;
 struct metrics;
+struct secret;
+struct secret_watch;
 struct state_store;
 struct tracer;
 
@@ -35,10 +37,11 @@ struct worker {
     uv_loop_t *loop;
     const struct log *log;
     struct db_pool *pool;
-    const char *conninfo;     /* of the same database, for db/listen */
-    struct metrics *metrics;  /* to add the part's own to: base/metrics.h */
-    struct tracer *tracer;    /* NULL: nothing is traced; base/trace.h */
-    struct dapr_client *dapr; /* NULL but with USE_DAPR */
+    const struct secret *conninfo; /* of the same database, for db/listen */
+    struct secret_watch *secrets;  /* for the part's own */
+    struct metrics *metrics;       /* to add the part's own to: base/metrics.h */
+    struct tracer *tracer;         /* NULL: nothing is traced; base/trace.h */
+    struct dapr_client *dapr;      /* NULL but with USE_DAPR */
 };
 
 /* The state store that the settings choose: the sidecar's with USE_DAPR, else the database's. 0 and

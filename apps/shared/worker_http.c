@@ -66,7 +66,7 @@ static int open_source(struct run *r, struct error *err)
         .name = spec->job ? spec->job->name : "", .fn = run_job_on_dapr, .ctx = r};
     const struct source_http_options options = {.routes = r->routes,
                                                 .route_count = spec->route_count,
-                                                .token = r->settings.app_api_token,
+                                                .token = &r->settings.app_api_token,
                                                 .pubsub = is_dapr ? r->settings.pubsub_name : NULL,
                                                 .jobs = &job,
                                                 .job_count = is_dapr && spec->job};

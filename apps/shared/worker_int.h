@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/http_metrics.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "dapr/app.h"
 #include "events/source_http.h"
 #include "shared/mender.h"
@@ -78,6 +79,8 @@ struct run {
     struct consumer_route routes[EVENT_KINDS];
     struct consumer *consumer; /* NULL before READY and at the end */
     struct run_job job;
+    struct secret_watch secrets;
+    char *migration_conninfo; /* owned copy: a thread uses it, while the secret may change */
     uv_work_t migration;
     uv_timer_t migration_timer;
     struct error migration_err;

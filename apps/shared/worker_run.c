@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include "base/http_server.h"
+#include "base/mem.h"
 #include "base/metrics.h"
+#include "base/secret.h"
 #include "base/trace.h"
 #include "dapr/client.h"
 #include "db/embedded.h"
@@ -53,6 +55,7 @@ static void on_part_stopped(void *ctx)
     struct run *r = ctx;
     r->has_part = false;
     signals_close(&r->signals);
+    secret_watch_close(&r->secrets);
     if (r->embedded)
         mender_stop(&r->mender);
     if (r->worker.dapr)
@@ -186,7 +189,7 @@ static void become_ready(struct run *r)
 static void do_migrate(uv_work_t *work)
 {
     struct run *r = work->data;
-    r->migration_status = db_migrate(r->worker.conninfo, &r->log, &r->migration_err);
+    r->migration_status = db_migrate(r->migration_conninfo, &r->log, &r->migration_err);
 }
 
 static void on_migration_timer(uv_timer_t *timer);
@@ -206,6 +209,8 @@ static void after_migrate(uv_work_t *work, int status)
     struct run *r = work->data;
     (void)status;
     r->is_migrating = false;
+    mem_free(r->migration_conninfo);
+    r->migration_conninfo = NULL;
     if (r->state == RUN_STOPPING)
         run_source_ended(r);
     else if (r->migration_status == DB_ENEWER)
@@ -219,10 +224,16 @@ static void after_migrate(uv_work_t *work, int status)
 static void on_migration_timer(uv_timer_t *timer)
 {
     struct run *r = timer->data;
-    int status = uv_queue_work(&r->loop, &r->migration, do_migrate, after_migrate);
+    r->migration_conninfo = mem_strdup(secret_text(r->worker.conninfo));
+    int status = r->migration_conninfo
+                     ? uv_queue_work(&r->loop, &r->migration, do_migrate, after_migrate)
+                     : BASE_ENOMEM;
     r->is_migrating = status == 0;
-    if (status)
+    if (status) {
+        mem_free(r->migration_conninfo);
+        r->migration_conninfo = NULL;
         migrate_later(r);
+    }
 }
 
 /* ---- the start ---- */
@@ -238,7 +249,8 @@ static void on_sidecar(void *ctx, bool is_up)
 static int open_sidecar(struct run *r, struct error *err)
 {
     const struct dapr_client_options options = {.port = r->settings.dapr_http_port,
-                                                .api_token = r->settings.dapr_api_token,
+                                                .api_token =
+                                                    secret_text(&r->settings.dapr_api_token),
                                                 .on_change = on_sidecar,
                                                 .ctx = r};
     if (r->settings.transport != SHARED_DAPR)
@@ -297,6 +309,9 @@ static void open_run(struct run *r)
         r->routes[i] = spec->routes[i];
     r->worker.loop = &r->loop;
     r->worker.log = &r->log;
+    r->worker.secrets = &r->secrets;
+    secret_watch_open(&r->secrets, &r->loop, &r->log);
+    shared_settings_watch(&r->settings, &r->secrets);
     r->migration.data = r;
     r->migration_backoff_ms = MIGRATION_BACKOFF_MIN_MS;
     uv_timer_init(&r->loop, &r->migration_timer);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/smtp.h"
 #include "email/desktop.h"
 #include "email/email.h"
@@ -34,7 +35,7 @@ static const struct config_setting rows[ROWS] = {
     [SMTP_URL] = {"SMTP_URL", CONFIG_SECRET, NULL, NULL, 0, 0, "",
                   "mail server: smtp://[user:password@]host:587 or smtps://host:465; without it "
                   "mails go to MAILDIR"},
-    [SMTP_USERNAME] = {"SMTP_USERNAME", CONFIG_STRING, NULL, NULL, 0, 0, "",
+    [SMTP_USERNAME] = {"SMTP_USERNAME", CONFIG_SECRET, NULL, NULL, 0, 0, "",
                        "login of the mail server, where SMTP_URL has none"},
     [SMTP_PASSWORD] = {"SMTP_PASSWORD", CONFIG_SECRET, NULL, NULL, 0, 0, "", "its password"},
     [SMTP_CA_FILE] = {"SMTP_CA_FILE", CONFIG_STRING, NULL, NULL, 0, 0, "",
@@ -57,8 +58,13 @@ static const struct config_setting rows[ROWS] = {
 };
 /* clang-format on */
 
+struct mail_secrets {
+    struct secret url, username, password;
+};
+
 struct part {
     const struct worker *w;
+    struct mail_secrets secrets;
     struct mail_sender sender;
     struct maildir maildir;
     struct desktop desktop;
@@ -130,13 +136,27 @@ static void stop(void *ctx, worker_stopped_fn stopped, void *stopped_ctx)
 
 /* ---- the settings --------------------------------------------------------------------------- */
 
+static int read_secrets(struct mail_secrets *m, const struct shared_settings *s,
+                        const struct config_value *own, struct error *err)
+{
+    int status = secret_init(&m->url, "SMTP_URL", own[SMTP_URL].text, s->secrets_dir, err);
+    if (!status)
+        status = secret_init(&m->username, "SMTP_USERNAME", own[SMTP_USERNAME].text, s->secrets_dir,
+                             err);
+    if (!status)
+        status = secret_init(&m->password, "SMTP_PASSWORD", own[SMTP_PASSWORD].text, s->secrets_dir,
+                             err);
+    return status;
+}
+
 /* An empty password of the environment counts as unset, so that secrets may be optional keys. */
-static struct smtp_options smtp_options_of(const struct config_value *own)
+static struct smtp_options smtp_options_of(const struct mail_secrets *m,
+                                           const struct config_value *own)
 {
     return (struct smtp_options){
-        .url = own[SMTP_URL].text,
-        .username = own[SMTP_USERNAME].text,
-        .password = own[SMTP_PASSWORD].text,
+        .url = &m->url,
+        .username = &m->username,
+        .password = &m->password,
         .ca_file = own[SMTP_CA_FILE].text,
         .starttls = (enum smtp_starttls)own[SMTP_STARTTLS].num,
         .connections_max = (uint32_t)own[SMTP_CONNECTIONS].num,
@@ -154,13 +174,15 @@ static int blame(struct error *err, const char *setting)
 static int check(const struct shared_settings *s, const struct config_value *own, struct error *err)
 {
     struct mail_sender sender;
-    const struct smtp_options options = smtp_options_of(own);
-    (void)s;
+    struct mail_secrets secrets;
+    if (read_secrets(&secrets, s, own, err))
+        return BASE_EINVAL;
+    const struct smtp_options options = smtp_options_of(&secrets, own);
     if (mail_sender_parse(own[SMTP_FROM].text, &sender, err))
         return blame(err, "SMTP_FROM");
     if (own[TASK_URL_TEMPLATE].text && mail_link_check(own[TASK_URL_TEMPLATE].text, err))
         return blame(err, "TASK_URL_TEMPLATE");
-    if (options.url && smtp_options_check(&options, err))
+    if (secret_text(&secrets.url) && smtp_options_check(&options, err))
         return blame(err, "SMTP_URL");
     return 0;
 }
@@ -189,12 +211,23 @@ static int open_maildir(struct part *p, struct error *err)
     return status;
 }
 
+static int open_smtp(struct part *p, struct error *err)
+{
+    const struct smtp_options options = smtp_options_of(&p->secrets, p->w->own);
+    secret_watch_add(p->w->secrets, &p->secrets.url);
+    secret_watch_add(p->w->secrets, &p->secrets.username);
+    secret_watch_add(p->w->secrets, &p->secrets.password);
+    return smtp_client_new(p->w->loop, &options, &p->smtp, err) ? blame(err, "SMTP_URL") : 0;
+}
+
 static int open_way(struct part *p, struct error *err)
 {
     const struct worker *w = p->w;
-    const struct smtp_options options = smtp_options_of(w->own);
-    if (options.url)
-        return smtp_client_new(w->loop, &options, &p->smtp, err) ? blame(err, "SMTP_URL") : 0;
+    int status = read_secrets(&p->secrets, w->settings, w->own, err);
+    if (status)
+        return status;
+    if (secret_text(&p->secrets.url))
+        return open_smtp(p, err);
     if (w->own[DESKTOP].flag) {
         desktop_init(&p->desktop, w->loop, w->log);
         p->has_desktop = true;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/http_server.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/trace.h"
 #include "db/embedded.h"
 #include "db/pool.h"
@@ -64,6 +65,7 @@ static void transport_ended(struct app *app)
     if (--app->open_transports > 0)
         return;
     signals_close(&app->signals);
+    secret_watch_close(&app->secrets);
     app->observe.relay = NULL;
     outgoing_close(&app->outgoing, app->settings->shared.drain_ms, on_outgoing_closed, app);
 }
@@ -78,6 +80,7 @@ static void app_stop(struct app *app)
     if (app->is_stopping)
         return;
     app->is_stopping = true;
+    uv_close((uv_handle_t *)&app->leave, NULL);
     log_info(&app->log, "stopping");
     if (app->server)
         mcp_server_stop(app->server);
@@ -91,13 +94,32 @@ static void app_stop(struct app *app)
         mcp_stdio_close(app->stdio, app->settings->shared.drain_ms);
 }
 
+static void on_left(uv_timer_t *timer)
+{
+    app_stop(timer->data);
+}
+
+/* While load balancers find out that nothing more is to come here, it still may. */
+static void app_leave(struct app *app)
+{
+    uint32_t delay_ms = app->settings->shutdown_delay_ms;
+    if (!app->http || app->is_leaving || delay_ms == 0) {
+        app_stop(app);
+        return;
+    }
+    app->is_leaving = true;
+    log_info(&app->log, "leaving", log_int("duration_ms", delay_ms));
+    http_server_leave(app->http);
+    uv_timer_start(&app->leave, on_left, delay_ms, 0);
+}
+
 /* During the start nothing can be ended yet that would not be opened after it: it waits. */
 static void on_signal(void *ctx, int number)
 {
     struct app *app = ctx;
     log_info(&app->log, "signal", log_int("number", number));
     if (app->is_started)
-        app_stop(app);
+        app_leave(app);
     else
         app->is_stop_wanted = true;
 }
@@ -322,6 +344,7 @@ static void app_abandon(struct app *app)
         return;
     }
     signals_close(&app->signals);
+    secret_watch_close(&app->secrets);
     if (app->tracer)
         tracer_close(app->tracer, 0, on_tracer_closed, app);
 }
@@ -337,13 +360,17 @@ static void app_free(struct app *app)
         db_embedded_close(app->embedded);
 }
 
-int app_run(const struct settings *settings, struct error *err)
+int app_run(struct settings *settings, struct error *err)
 {
     struct app app = {.settings = settings};
     log_init(&app.log, STDERR_FILENO, settings->shared.log_level, settings->shared.log_format);
     int status = uv_loop_init(&app.loop);
     if (status)
         return error_set(err, status, NULL, "no event loop: %s", uv_strerror(status));
+    uv_timer_init(&app.loop, &app.leave);
+    app.leave.data = &app;
+    secret_watch_open(&app.secrets, &app.loop, &app.log);
+    shared_settings_watch(&settings->shared, &app.secrets);
     status = app_start(&app, err);
     app.is_started = !status;
     if (status)

@@ -45,9 +45,12 @@ struct app {
     struct mcp_http *mcp_http;
     struct mcp_stdio *stdio;
     struct signals signals;
+    struct secret_watch secrets;
     int open_transports; /* of which app_stop waits for the end */
     bool is_started;
     bool is_stop_wanted; /* a signal came during the start */
+    uv_timer_t leave;    /* until app_stop */
+    bool is_leaving;     /* says so to who asks, and goes on for a while */
     bool is_stopping;
     int user_status; /* of looking the user up at start */
     struct error *user_err;
@@ -55,4 +58,4 @@ struct app {
 
 /* Returns when the program was told to stop and has drained, or when it could not start. 0, or the
  * reason in `err`. */
-__attribute__((warn_unused_result)) int app_run(const struct settings *settings, struct error *err);
+__attribute__((warn_unused_result)) int app_run(struct settings *settings, struct error *err);

@@ -14,9 +14,9 @@
 #define FLAGS_MAX 8
 #define CLOSE_MS  1000
 
-static const enum shared_row taken[] = {SHARED_DATABASE_URL, SHARED_DATA_DIR,
-                                        SHARED_STATEMENT_TIMEOUT_MS, SHARED_LOG_LEVEL,
-                                        SHARED_LOG_FORMAT};
+static const enum shared_row taken[] = {SHARED_SECRETS_DIR, SHARED_DATABASE_URL,
+                                        SHARED_DATA_DIR,    SHARED_STATEMENT_TIMEOUT_MS,
+                                        SHARED_LOG_LEVEL,   SHARED_LOG_FORMAT};
 #define TAKEN_COUNT (sizeof(taken) / sizeof(*taken))
 
 static size_t make_table(const struct config_setting *flags, size_t count,

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "db/migrate.h"
 #include "settings.h"
 
@@ -17,7 +18,7 @@ int migrate_main(int argc, char **argv)
     struct error err = {0};
     struct log log;
     int status = settings_load(&settings, argc, argv, &err);
-    if (!status && !settings.shared.database_url)
+    if (!status && !secret_text(&settings.shared.database_url))
         status = error_set(&err, BASE_EINVAL, "DATABASE_URL",
                            "migrate needs DATABASE_URL: the private PostgreSQL is brought up to "
                            "date whenever it starts");
@@ -26,7 +27,7 @@ int migrate_main(int argc, char **argv)
         return EXIT_USAGE;
     }
     log_init(&log, STDERR_FILENO, settings.shared.log_level, settings.shared.log_format);
-    if (db_migrate(settings.shared.database_url, &log, &err)) {
+    if (db_migrate(secret_text(&settings.shared.database_url), &log, &err)) {
         fprintf(stderr, "todo-mcp: %s\n", err.text);
         return EXIT_FAILURE;
     }

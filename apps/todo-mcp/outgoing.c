@@ -3,6 +3,7 @@
 #include "outgoing.h"
 
 #include "base/error.h"
+#include "base/secret.h"
 #include "dapr/client.h"
 #include "events/outbox_bell.h"
 #include "events/relay.h"
@@ -22,7 +23,7 @@ static int open_dapr(struct outgoing *o, uv_loop_t *loop, const struct shared_se
                      struct error *err)
 {
     const struct dapr_client_options client = {.port = s->dapr_http_port,
-                                               .api_token = s->dapr_api_token};
+                                               .api_token = secret_text(&s->dapr_api_token)};
     int status = dapr_client_new(loop, &client, o->log, &o->dapr, err);
     if (status)
         return status;
@@ -41,7 +42,7 @@ static int open_direct(struct outgoing *o, uv_loop_t *loop, const struct setting
                        struct error *err)
 {
     const struct transport_direct_options options = {.subscribers = s->event_subscribers,
-                                                     .token = s->shared.app_api_token};
+                                                     .token = &s->shared.app_api_token};
     return transport_direct_new(loop, &options, &o->transport, err);
 }
 

@@ -36,9 +36,9 @@ struct outgoing_parts {
     uv_loop_t *loop;
     const struct settings *settings;
     struct db_pool *pool;
-    const char *conninfo;    /* borrowed for the call */
-    struct observe *observe; /* is told what went out; NULL: nobody */
-    struct tracer *tracer;   /* NULL: no spans */
+    const struct secret *conninfo; /* of the database */
+    struct observe *observe;       /* is told what went out; NULL: nobody */
+    struct tracer *tracer;         /* NULL: no spans */
     const struct log *log;
 };
 

@@ -30,6 +30,7 @@ struct alone {
     struct db_pool *pool; /* for the mender's eyes; the relay has a session of its own */
     struct outgoing outgoing;
     struct signals signals;
+    struct secret_watch secrets;
     bool is_stopping;
 };
 
@@ -55,6 +56,7 @@ static void stop(struct alone *a)
     a->is_stopping = true;
     log_info(&a->log, "stopping");
     signals_close(&a->signals);
+    secret_watch_close(&a->secrets);
     outgoing_close(&a->outgoing, a->settings->shared.drain_ms, on_outgoing_closed, a);
 }
 
@@ -94,6 +96,8 @@ static int run(struct settings *settings, struct error *err)
     int status = uv_loop_init(&a.loop);
     if (status)
         return error_set(err, status, NULL, "no event loop: %s", uv_strerror(status));
+    secret_watch_open(&a.secrets, &a.loop, &a.log);
+    shared_settings_watch(&settings->shared, &a.secrets);
     status = start(&a, err);
     if (status)
         stop(&a);

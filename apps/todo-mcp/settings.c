@@ -29,6 +29,7 @@ enum setting {
     CONNECTIONS_MAX,
     REQUEST_TIMEOUT_MS,
     IDLE_TIMEOUT_MS,
+    SHUTDOWN_DELAY_MS,
     API_KEYS,
     OAUTH_ISSUER,
     OAUTH_AUDIENCE,
@@ -92,6 +93,10 @@ static const struct config_setting table[OWN_COUNT] = {
                             "longest time to send one HTTP request"},
     [IDLE_TIMEOUT_MS] = {"IDLE_TIMEOUT_MS", CONFIG_INT, "60000", NULL, 100, 3600000, "ms",
                          "an HTTP connection without a request is closed after so long"},
+    [SHUTDOWN_DELAY_MS] =
+        {"SHUTDOWN_DELAY_MS", CONFIG_INT, "0", NULL, 0, 600000, "ms",
+         "after the first SIGTERM or SIGINT the HTTP server goes on for so long, "
+         "while /readyz says that it is stopping, so that load balancers look away"},
     [API_KEYS] = {"API_KEYS", CONFIG_BOOL, "false", NULL, 0, 0, "",
                   "callers authenticate by API keys (todo-mcp key create)"},
     [OAUTH_ISSUER] = {"OAUTH_ISSUER", CONFIG_STRING, NULL, NULL, 0, 0, "",
@@ -241,6 +246,7 @@ static void fill_numbers(struct settings *s, const struct config_value *v)
     s->limits.connections = (uint32_t)v[CONNECTIONS_MAX].num;
     s->limits.request_ms = (uint32_t)v[REQUEST_TIMEOUT_MS].num;
     s->limits.idle_ms = (uint32_t)v[IDLE_TIMEOUT_MS].num;
+    s->shutdown_delay_ms = (uint32_t)v[SHUTDOWN_DELAY_MS].num;
 }
 
 static void fill_callers(struct settings *s, const struct config_value *v)
@@ -397,9 +403,13 @@ static const char *const key_flags[KEY_OWN_COUNT] = {"--name TEXT", "--user SUBJ
                                                      "--scopes LIST", "--expires-in DAYS"};
 
 /* Of the server's settings: where they stand in its table. */
-static const int key_shared[] = {
-    OWN_COUNT + SHARED_DATABASE_URL, OWN_COUNT + SHARED_DATA_DIR,  TODO_USER, TODO_TIMEZONE,
-    OWN_COUNT + SHARED_LOG_LEVEL,    OWN_COUNT + SHARED_LOG_FORMAT};
+static const int key_shared[] = {OWN_COUNT + SHARED_SECRETS_DIR,
+                                 OWN_COUNT + SHARED_DATABASE_URL,
+                                 OWN_COUNT + SHARED_DATA_DIR,
+                                 TODO_USER,
+                                 TODO_TIMEZONE,
+                                 OWN_COUNT + SHARED_LOG_LEVEL,
+                                 OWN_COUNT + SHARED_LOG_FORMAT};
 #define KEY_SHARED_COUNT (sizeof(key_shared) / sizeof(*key_shared))
 #define KEY_COUNT        (KEY_OWN_COUNT + KEY_SHARED_COUNT)
 

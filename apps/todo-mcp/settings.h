@@ -23,6 +23,7 @@ struct settings {
     const char *allowed_origins[SETTINGS_LIST_MAX + 1]; /* NULL-terminated */
     const char *allowed_hosts[SETTINGS_LIST_MAX + 1];
     struct http_limits limits;
+    uint32_t shutdown_delay_ms;
     struct tool_view view; /* what a request may narrow, and nobody widens */
     /* Callers over HTTP. None of the first two: no authentication. */
     bool api_keys;

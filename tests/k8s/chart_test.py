@@ -140,16 +140,35 @@ class Chart(unittest.TestCase):
                         self.assertIn("memory", c["resources"]["limits"], name)
 
     def test_secrets_come_from_secrets(self):
+        """As files, which change in place; those that a sidecar has too as environment."""
         words = ("--set", "kafka.brokers=k:9092")
         for deployment in of_kind(render(*words), "Deployment").values():
+            files = self.secret_files(pod_of(deployment))
+            self.assertLessEqual({"DATABASE_URL", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD",
+                                  "APP_API_TOKEN"}, files)
+        for deployment in of_kind(render("--set", "dapr.enabled=true"), "Deployment").values():
             env = env_of(pod_of(deployment)["containers"][0])
-            for name in ("DATABASE_URL", "KAFKA_SASL_PASSWORD", "APP_API_TOKEN"):
+            for name in ("DAPR_API_TOKEN", "APP_API_TOKEN"):
                 self.assertIn("secretKeyRef", env[name]["valueFrom"], name)
+                self.assertNotIn(name, self.secret_files(pod_of(deployment)))
+        job = next(iter(of_kind(render(), "Job").values()))
+        self.assertEqual(self.secret_files(pod_of(job)), {"DATABASE_URL"})
+        job = next(iter(of_kind(render("--set", "postgresql.enabled=true"), "Job").values()))
+        self.assertEqual(self.secret_files(pod_of(job)), {"DATABASE_URL"})
+
+    def secret_files(self, pod):
+        """Those in SECRETS_DIR."""
+        container = pod["containers"][0]
+        mounts = {m["name"]: m["mountPath"] for m in container.get("volumeMounts", [])}
+        self.assertEqual(env_of(container)["SECRETS_DIR"]["value"], mounts["secrets"])
+        volume = next(v for v in pod["volumes"] if v["name"] == "secrets")
+        return {item["path"] for source in volume["projected"]["sources"]
+                for item in source["secret"]["items"]}
 
     def test_mails_secrets_are_the_email_workers_alone(self):
         for name, deployment in of_kind(render(), "Deployment").items():
-            env = env_of(pod_of(deployment)["containers"][0])
-            self.assertEqual("SMTP_URL" in env, name == "todo-app-email", name)
+            self.assertEqual("SMTP_URL" in self.secret_files(pod_of(deployment)),
+                             name == "todo-app-email", name)
 
     def test_a_change_of_settings_is_a_rollout(self):
         def checksum(*words):

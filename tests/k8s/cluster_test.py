@@ -186,7 +186,8 @@ class Cluster(unittest.TestCase):
         self.assertEqual(mounts[API_ACCESS]["name"], "kube-api-access")
         self.assertTrue(mounts[API_ACCESS]["readOnly"])
         self.assertNotIn("kube-api-access", named(app["volumeMounts"]))
-        tokens = [v for v in spec["volumes"] if "projected" in v]
+        tokens = [v for v in spec["volumes"] if any("serviceAccountToken" in source for source in
+                                                    v.get("projected", {}).get("sources", []))]
         self.assertEqual([t["name"] for t in tokens], ["kube-api-access"])
         # Each knows the other's token.
         for name in ("DAPR_API_TOKEN", "APP_API_TOKEN"):

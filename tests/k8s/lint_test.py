@@ -188,7 +188,8 @@ class Rules:
         for name, container in self.containers():
             for entry in container.get("env", []):
                 word = entry["name"].lower()
-                if "value" in entry and any(w in word for w in ("password", "token", "secret", "_key")):
+                if "value" in entry and word != "secrets_dir" and \
+                        any(w in word for w in ("password", "token", "secret", "_key")):
                     yield f"{name}: {entry['name']}"
 
     def an_account_of_its_own_that_exists(self):

@@ -47,6 +47,7 @@ struct batch {
 
 struct app {
     uv_loop_t loop;
+    struct secret login[2];
     struct log log;
     struct transport *transport;
     uv_pipe_t input;
@@ -338,7 +339,7 @@ static void open_transport(struct app *app)
     const char *timeout = getenv("PUBLISH_TIMEOUT_MS");
     char *end;
     options.timeout_ms = timeout ? (uint32_t)strtoul(timeout, &end, 10) : 0;
-    options.config = kafka_settings_of_environment();
+    options.config = kafka_settings_of_environment(app->login);
     if (transport_kafka_new(&app->loop, &options, &app->log, &app->transport, &err))
         die(err.field, err.text);
 }

@@ -74,6 +74,8 @@ static int open_cluster(struct postgres *p)
         return -1;
     }
     p->conninfo = db_embedded_conninfo(p->embedded);
+    snprintf(p->secret_text, sizeof(p->secret_text), "%s", p->conninfo);
+    p->secret.fixed = p->secret_text;
     p->admin = PQconnectdb(p->conninfo);
     if (PQstatus(p->admin) == CONNECTION_OK)
         return 0;

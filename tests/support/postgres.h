@@ -7,11 +7,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/secret.h"
+
 struct postgres {
     struct db_embedded *embedded;
     char dir[64];
     const char *conninfo; /* borrowed from `embedded` */
-    PGconn *admin;        /* for the functions below */
+    struct secret secret; /* the same, and the same over a restart */
+    char secret_text[4096];
+    PGconn *admin; /* for the functions below */
     char text[4096];
 };
 

@@ -28,7 +28,7 @@ void fixture_open_pool(struct fixture *f, const struct db_pool_options *options)
     struct error err;
     struct db_pool_options o = *options;
     if (!o.conninfo)
-        o.conninfo = f->pg->conninfo;
+        o.conninfo = &f->pg->secret;
     if (db_pool_new(&f->loop, &o, NULL, &f->pool, &err))
         fail_msg("no pool: %s", err.text);
 }

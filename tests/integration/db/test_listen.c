@@ -1,6 +1,7 @@
 /* NOTIFY heard and sent over a connection of its own, through breaks. */
 #include "fixture.h"
 
+#include "base/secret.h"
 #include "db/listen.h"
 
 #define CHANNEL "test_channel"
@@ -36,7 +37,7 @@ static void on_closed(void *ctx)
 
 static void open_ear(struct ear *e, struct fixture *f)
 {
-    const struct db_listen_options options = {.conninfo = f->pg->conninfo,
+    const struct db_listen_options options = {.conninfo = &f->pg->secret,
                                               .channel = CHANNEL,
                                               .reconnect_min_ms = 10,
                                               .on_message = on_message,
@@ -174,7 +175,7 @@ static void without_a_server_it_waits_and_closes(void **state)
 {
     struct fixture *f = *state;
     struct ear a = {.f = f};
-    const struct db_listen_options options = {.conninfo = "host=/nowhere",
+    const struct db_listen_options options = {.conninfo = SECRET_FIXED("host=/nowhere"),
                                               .channel = CHANNEL,
                                               .on_message = on_message,
                                               .on_gap = on_gap,

@@ -347,7 +347,7 @@ static void every_allocation_may_fail(void **state)
     fixture_close_pool(f, 1000);
     struct mem_loop loop = {0};
     struct db_pool_options options = items_options(1);
-    options.conninfo = f->pg->conninfo;
+    options.conninfo = &f->pg->secret;
     options.reconnect_min_ms = 1;
     options.statement_ms = 2000;
     while (mem_loop_next(&loop)) {

@@ -1,4 +1,5 @@
 /* The pool when connections break or the server goes: what is repeated, what is told. */
+#include "base/secret.h"
 #include "fixture.h"
 
 #include <unistd.h>
@@ -177,7 +178,7 @@ static void a_pool_may_start_before_its_server(void **state)
     struct answer a;
     struct db_pool_options options = db_pool_options_default;
     fixture_close_pool(f, 1000);
-    options.conninfo = "host=/nowhere-at-all dbname=x";
+    options.conninfo = SECRET_FIXED("host=/nowhere-at-all dbname=x");
     options.statement_ms = 100;
     fixture_open_pool(f, &options);
     assert_false(db_pool_is_ready(f->pool));

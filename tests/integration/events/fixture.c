@@ -83,7 +83,7 @@ int fixture_setup(void **state)
     struct db_pool_options options = db_pool_options_default;
     f->pg = pg;
     options.size = 2;
-    options.conninfo = pg->conninfo;
+    options.conninfo = &pg->secret;
     assert_int_equal(uv_loop_init(&f->loop), 0);
     assert_int_equal(db_pool_new(&f->loop, &options, NULL, &f->pool, NULL), 0);
     assert_int_equal(metrics_new(&f->metrics), 0);

@@ -165,7 +165,7 @@ void relay_open(struct relay_fixture *f, const struct relay_options *options)
 {
     struct error err;
     struct relay_options o = options ? *options : relay_options_default;
-    o.conninfo = f->pg->conninfo;
+    o.conninfo = &f->pg->secret;
     if (relay_new(&f->loop, &o, &f->way.transport, &f->log, &f->relay, &err))
         fail_msg("no relay: %s", err.text);
 }

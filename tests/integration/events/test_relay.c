@@ -478,7 +478,7 @@ static void one_that_finds_no_memory_is_not_made(void **state)
     struct relay_fixture *f = *state;
     struct relay_options options = relay_options_default;
     struct mem_loop loop = {0};
-    options.conninfo = f->pg->conninfo;
+    options.conninfo = &f->pg->secret;
     options.broker_id = "one";
     while (mem_loop_next(&loop)) {
         int status = relay_new(&f->loop, &options, &f->way.transport, &f->log, &f->relay, NULL);
@@ -538,7 +538,7 @@ static void a_bell_wakes_the_leader_and_rings_once_for_many(void **state)
     struct db_pool_stats stats;
     struct db_pool *pool;
     struct outbox_bell *bell;
-    options.conninfo = f->pg->conninfo;
+    options.conninfo = &f->pg->secret;
     options.size = 1;
     assert_int_equal(db_pool_new(&f->loop, &options, &f->log, &pool, NULL), 0);
     assert_int_equal(outbox_bell_new(&f->loop, pool, &bell), 0);

@@ -130,7 +130,7 @@ static void a_mark_of_before_changes_nothing_though_its_relay_leads_again(void *
     struct relay_fixture *f = *state;
     struct session s = {0};
     insert(f, 7, 1);
-    assert_int_equal(db_outbox_open(&f->loop, f->pg->conninfo, &f->log, &s.pool, NULL), 0);
+    assert_int_equal(db_outbox_open(&f->loop, &f->pg->secret, &f->log, &s.pool, NULL), 0);
     claim(&s, "term 0", "term 1");
     relay_until(f, s.claims == 1);
     assert_int_equal(s.standing, DB_OUTBOX_TAKEN);

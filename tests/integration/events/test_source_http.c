@@ -8,8 +8,11 @@
 
 #include "base/buf.h"
 #include "base/http_server.h"
+#include "base/secret.h"
 #include "events/source_http.h"
 #include "support/mem_loop.h"
+
+static const struct secret token = {.fixed = "t"};
 
 struct site {
     struct fixture *f;
@@ -33,7 +36,7 @@ static void on_closed(void *ctx)
 static void open_site(struct site *s, struct fixture *f, const char *pubsub)
 {
     const struct source_http_options options = {
-        .routes = &f->route, .route_count = 1, .token = "t", .pubsub = pubsub};
+        .routes = &f->route, .route_count = 1, .token = &token, .pubsub = pubsub};
     *s = (struct site){.f = f};
     assert_int_equal(source_http_new(&options, NULL, &s->source, NULL), 0);
     source_http_attach(s->source, f->consumer);
@@ -138,7 +141,7 @@ static void a_failed_allocation_makes_no_half_source(void **state)
     struct fixture *f = *state;
     struct mem_loop loop = {0};
     const struct source_http_options options = {
-        .routes = &f->route, .route_count = 1, .token = "t", .pubsub = "p"};
+        .routes = &f->route, .route_count = 1, .token = &token, .pubsub = "p"};
     while (mem_loop_next(&loop)) {
         struct source_http *source = NULL;
         int status = source_http_new(&options, NULL, &source, NULL);

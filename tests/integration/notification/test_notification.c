@@ -69,7 +69,7 @@ static struct worker *open_worker(struct stage *s, int index,
     struct db_pool_options pool = db_pool_options_default;
     struct error err;
     pool.size = 2;
-    pool.conninfo = s->f->pg->conninfo;
+    pool.conninfo = &s->f->pg->secret;
     *w = (struct worker){.stage = s, .shortest_gap_ms = INT64_MAX};
     struct notification_options own = options_of(w);
     if (options) {

@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include "db/state.h"
 #include "shared/state_store.h"
 #include "support/mem_loop.h"
@@ -317,7 +318,7 @@ static void a_database_that_is_away_is_told(void **state)
     struct db_pool_options options = db_pool_options_default;
     close_store(s);
     fixture_close_pool(s->f, 0);
-    options.conninfo = "host=/nonexistent";
+    options.conninfo = SECRET_FIXED("host=/nonexistent");
     options.statement_ms = 100;
     fixture_open_pool(s->f, &options);
     assert_int_equal(state_store_db_new(&s->f->loop, s->f->pool, &s->store), 0);

@@ -27,9 +27,9 @@ class _Program(Worker):
         super().__init__(os.path.basename(program))
         self.kubelet, self.said = kubelet, None
         self.is_job = any(o["kind"] == "Job" for o in pod["metadata"].get("ownerReferences", []))
-        secrets = {v["name"]: v["secret"]["secretName"] for v in pod["spec"].get("volumes", [])
-                   if "secret" in v}
-        # {where it is in the container: (where it is here, the Secret)}
+        secrets = {v["name"]: self._sources(v) for v in pod["spec"].get("volumes", [])
+                   if "secret" in v or "projected" in v}
+        # {where it is in the container: (where it is here, its Secrets with the names of files)}
         self.mounts = {m["mountPath"]: (os.path.join(self.folder, m["name"]), secrets[m["name"]])
                        for m in self.container.get("volumeMounts", []) if m["name"] in secrets}
         self.refresh()
@@ -60,13 +60,26 @@ class _Program(Worker):
 
     def refresh(self):
         """The files of mounted Secrets, as they are now."""
-        for folder, name in self.mounts.values():
+        for folder, sources in self.mounts.values():
             os.makedirs(folder, exist_ok=True)
-            for key, value in self.kubelet.data("secrets", name).items():
-                path = os.path.join(folder, key)
-                with open(path + ".new", "w", encoding="utf-8") as f:
-                    f.write(value)
-                os.rename(path + ".new", path)
+            for name, items in sources:
+                for key, value in self.kubelet.data("secrets", name).items():
+                    if items is None or key in items:
+                        self._write(os.path.join(folder, items[key] if items else key), value)
+
+    @staticmethod
+    def _write(path, value):
+        with open(path + ".new", "w", encoding="utf-8") as f:
+            f.write(value)
+        os.rename(path + ".new", path)
+
+    @staticmethod
+    def _sources(volume):
+        """[(Secret, {key: file}, or None for all)]"""
+        if "secret" in volume:
+            return [(volume["secret"]["secretName"], None)]
+        return [(s["secret"]["name"], {i["key"]: i["path"] for i in s["secret"]["items"]})
+                for s in volume["projected"]["sources"]]
 
     def _environment(self):
         env = {}

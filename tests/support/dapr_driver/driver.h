@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "dapr/app.h"
 #include "dapr/client.h"
 #include "dapr/jobs.h"
@@ -28,6 +29,8 @@ struct driver {
     struct dapr_client *client;
     struct transport *transport;
     struct dapr_app *app;
+    char token[256]; /* of the app */
+    struct secret secret;
     struct http_server *server;
     struct dapr_turn *turns[TURNS_MAX];
     size_t turn_count;

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/http_server.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "events/transport_dapr.h"
 #include "support/dapr_driver/driver.h"
 
@@ -267,7 +268,10 @@ static int call_app(struct op *op, const cJSON *line, struct error *err)
                                              .is_parallel = is_set(list[i], "parallel"),
                                              .fn = on_message,
                                              .ctx = d};
-    struct dapr_app_options options = {.token = json_get_string(line, "token"),
+    const char *token = json_get_string(line, "token");
+    snprintf(d->token, sizeof(d->token), "%s", token ? token : "");
+    d->secret = (struct secret){.fixed = token && *token ? d->token : NULL};
+    struct dapr_app_options options = {.token = &d->secret,
                                        .subscriptions = subs,
                                        .subscription_count = count,
                                        .jobs = jobs,

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "db/inbox.h"
 #include "shared/worker.h"
 
@@ -216,7 +217,7 @@ static int start(const struct worker *w, void **part, struct error *err)
                            .stall_ms = (uint64_t)w->own[STALL_MS].num};
     const char *path = w->own[LOG_FILE].text;
     r->fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
-    int status = make_table(w->conninfo, err);
+    int status = make_table(secret_text(w->conninfo), err);
     if (!status && path && r->fd < 0)
         status = error_set(err, BASE_EINVAL, "RECORDER_LOG", "cannot write to %.200s", path);
     if (status) {

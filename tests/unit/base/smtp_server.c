@@ -165,11 +165,22 @@ void close_client(struct fixture *f)
 }
 
 /* Another client, for other options; `url` NULL: the server's. */
+void use_login(struct fixture *f, const char *url, const char *username, const char *password)
+{
+    f->secrets[0].fixed = url ? url : f->url;
+    f->secrets[1].fixed = username;
+    f->secrets[2].fixed = password;
+    for (int i = 0; i < 3; i++)
+        f->secrets[i].version++;
+}
+
 void use(struct fixture *f, struct smtp_options options)
 {
     if (f->client)
         close_client(f);
-    options.url = options.url ? options.url : f->url;
+    options.url = &f->secrets[0];
+    options.username = &f->secrets[1];
+    options.password = &f->secrets[2];
     options.timeout_ms = options.timeout_ms ? options.timeout_ms : 20000;
     assert_int_equal(smtp_client_new(&f->loop, &options, &f->client, NULL), 0);
 }
@@ -190,6 +201,7 @@ int smtp_setup(void **state)
     buf_init(&f->heard, 1u << 20);
     buf_init(&f->content, 4u << 20);
     snprintf(f->url, sizeof(f->url), "smtp://127.0.0.1:%d", listen_on_loopback(f));
+    use_login(f, NULL, NULL, NULL);
     use(f, (struct smtp_options){0});
     return 0;
 }

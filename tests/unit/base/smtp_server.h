@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "base/buf.h"
+#include "base/secret.h"
 #include "base/smtp.h"
 
 #define SILENCE NULL
@@ -45,6 +46,7 @@ struct fixture {
     bool closes_after_mail;
     struct smtp_client *client; /* NULL once closed */
     char url[256];
+    struct secret secrets[3]; /* of the client: URL, user, password */
     struct answer answers[32];
 };
 
@@ -57,7 +59,9 @@ int smtp_teardown(void **state);
 void say(struct peer *p, const char *text);
 /* Whether it has heard this. */
 bool has_heard(struct fixture *f, const char *lines);
-/* Another client, for other options; `url` NULL: the server's. */
+/* From now on the client's secrets; `url` NULL: the server's. */
+void use_login(struct fixture *f, const char *url, const char *username, const char *password);
+/* Another client, for other options; its secrets are f->secrets. */
 void use(struct fixture *f, struct smtp_options options);
 void close_client(struct fixture *f);
 void on_client_closed(void *ctx);

@@ -234,7 +234,8 @@ static void a_server_that_is_not_there_is_told(void **state)
     assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
     snprintf(url, sizeof(url), "smtp://localhost:%d", ntohs(address.sin_port));
-    use(f, (struct smtp_options){.url = url});
+    use_login(f, url, NULL, NULL);
+    use(f, (struct smtp_options){0});
     const struct smtp_result *r = mail_it(f, &plain);
     assert_result(r, SMTP_TEMPORARY, SMTP_CONNECTING, 0);
     assert_true(r->text[0]);
@@ -270,13 +271,18 @@ static void a_server_that_says_421_to_everyone_is_told(void **state)
     assert_int_equal(f->accepted, 2);
 }
 
+static void close_idle(struct fixture *f)
+{
+    while (f->peers)
+        uv_run(&f->loop, UV_RUN_ONCE);
+}
+
 static void an_idle_connection_is_closed_with_a_word(void **state)
 {
     struct fixture *f = *state;
     use(f, (struct smtp_options){.idle_ms = 50});
     mail_it(f, &plain);
-    while (f->peers)
-        uv_run(&f->loop, UV_RUN_ONCE);
+    close_idle(f);
     assert_true(has_heard(f, "DATA\nQUIT\n"));
     assert_result(mail_it(f, &plain), SMTP_SENT, SMTP_END, 250);
     assert_int_equal(f->accepted, 2);
@@ -285,8 +291,8 @@ static void an_idle_connection_is_closed_with_a_word(void **state)
 static void without_the_encryption_that_is_required_nothing_is_sent(void **state)
 {
     struct fixture *f = *state;
-    use(f, (struct smtp_options){
-               .starttls = SMTP_STARTTLS_REQUIRED, .username = "ann", .password = "secret"});
+    use_login(f, NULL, "ann", "secret");
+    use(f, (struct smtp_options){.starttls = SMTP_STARTTLS_REQUIRED});
     const struct smtp_result *r = mail_it(f, &plain);
     assert_result(r, SMTP_TEMPORARY, SMTP_CONNECTING, 0);
     assert_non_null(strstr(r->text, "STARTTLS"));
@@ -299,12 +305,35 @@ static void the_login_is_the_urls_or_the_options(void **state)
     char url[128];
     f->script.ehlo = "250-here\r\n250 AUTH PLAIN\r\n";
     snprintf(url, sizeof(url), "smtp://ann:p%%2Fw%%40x@%s", f->url + 7);
-    use(f, (struct smtp_options){.url = url});
+    use_login(f, url, NULL, NULL);
+    use(f, (struct smtp_options){0});
     assert_result(mail_it(f, &plain), SMTP_SENT, SMTP_END, 250);
     assert_true(has_heard(f, "AGFubgBwL3dAeA==")); /* \0ann\0p/w@x */
-    use(f, (struct smtp_options){.url = url, .username = "bob", .password = "b"});
+    use_login(f, url, "bob", "b");
+    use(f, (struct smtp_options){0});
     assert_result(mail_it(f, &plain), SMTP_SENT, SMTP_END, 250);
     assert_true(has_heard(f, "AGJvYgBi")); /* \0bob\0b */
+}
+
+static void a_new_login_is_used_by_the_next_connection(void **state)
+{
+    struct fixture *f = *state;
+    f->script.ehlo = "250-here\r\n250 AUTH PLAIN\r\n";
+    use_login(f, NULL, "bob", "a");
+    use(f, (struct smtp_options){.idle_ms = 50});
+    assert_result(mail_it(f, &plain), SMTP_SENT, SMTP_END, 250);
+    use_login(f, NULL, "bob", "b");
+    assert_result(mail_it(f, &plain), SMTP_SENT, SMTP_END, 250);
+    assert_false(has_heard(f, "AGJvYgBi")); /* what is connected stays so */
+    use_login(f, "no URL", "bob", "c");     /* of no use: the last good one holds */
+    close_idle(f);
+    assert_result(mail_it(f, &plain), SMTP_SENT, SMTP_END, 250);
+    assert_true(has_heard(f, "AGJvYgBh"));
+    use_login(f, NULL, "bob", "b");
+    close_idle(f);
+    assert_result(mail_it(f, &plain), SMTP_SENT, SMTP_END, 250);
+    assert_true(has_heard(f, "AGJvYgBi"));
+    assert_int_equal(f->accepted, 3);
 }
 
 static void a_login_that_fails_is_no_fault_of_the_mail(void **state)
@@ -312,7 +341,8 @@ static void a_login_that_fails_is_no_fault_of_the_mail(void **state)
     struct fixture *f = *state;
     f->script.ehlo = "250-here\r\n250 AUTH PLAIN\r\n";
     f->script.auth = "535 5.7.8 wrong\r\n";
-    use(f, (struct smtp_options){.username = "ann", .password = "secret"});
+    use_login(f, NULL, "ann", "secret");
+    use(f, (struct smtp_options){0});
     const struct smtp_result *r = mail_it(f, &plain);
     assert_result(r, SMTP_TEMPORARY, SMTP_CONNECTING, 535);
     assert_string_equal(r->text, "5.7.8 wrong");
@@ -404,7 +434,7 @@ static void a_url_that_is_none_is_refused_without_a_word_of_it(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         struct error err = {0};
         struct smtp_client *none;
-        const struct smtp_options options = {.url = bad[i]};
+        const struct smtp_options options = {.url = SECRET_FIXED(bad[i])};
         assert_int_equal(smtp_client_new(&f->loop, &options, &none, &err), BASE_EINVAL);
         assert_string_equal(err.field, "url");
         assert_null(strstr(err.text, "sec"));
@@ -459,7 +489,8 @@ static void running_out_of_memory_costs_no_more_than_a_try(void **state)
     while (mem_loop_next(&loop)) {
         struct answer *a = &f->answers[0];
         struct smtp_client *client = NULL;
-        const struct smtp_options options = {.url = f->url, .timeout_ms = 200, .username = "a"};
+        const struct smtp_options options = {
+            .url = SECRET_FIXED(f->url), .timeout_ms = 200, .username = SECRET_FIXED("a")};
         *a = (struct answer){0};
         int status = smtp_client_new(&f->loop, &options, &client, NULL);
         if (!status)
@@ -503,6 +534,7 @@ int main(void)
         smtp_test(an_idle_connection_is_closed_with_a_word),
         smtp_test(without_the_encryption_that_is_required_nothing_is_sent),
         smtp_test(the_login_is_the_urls_or_the_options),
+        smtp_test(a_new_login_is_used_by_the_next_connection),
         smtp_test(a_login_that_fails_is_no_fault_of_the_mail),
         smtp_test(an_address_beyond_ascii_needs_a_server_that_takes_it),
         smtp_test(an_address_is_one_that_can_be_sent_to),

@@ -7,10 +7,13 @@
 #include "base/http_client.h"
 #include "base/http_server.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "dapr/app.h"
 
 #define CE   "application/cloudevents+json"
 #define JSON "application/json"
+
+static const struct secret token = {.fixed = "s3cret"};
 
 struct fixture {
     uv_loop_t loop;
@@ -85,7 +88,7 @@ static struct dapr_app_options options_of(struct fixture *f, struct dapr_subscri
                                          .is_parallel = true,
                                          .fn = on_message,
                                          .ctx = f};
-    return (struct dapr_app_options){.token = "s3cret",
+    return (struct dapr_app_options){.token = &token,
                                      .subscriptions = subs,
                                      .subscription_count = 3,
                                      .jobs = job,
@@ -443,7 +446,7 @@ static void without_a_token_all_may_come(void **state)
     struct dapr_subscription subs[3];
     struct dapr_job_route job = {"check-due-tasks", on_job, f};
     struct dapr_app_options options = options_of(f, subs, &job);
-    options.token = "";
+    options.token = NULL;
     dapr_app_free(f->app);
     assert_int_equal(dapr_app_new(&options, NULL, &f->app, NULL), 0);
     assert_int_equal(ask(f, (struct ask){"POST", "/events/one", CE, NULL, "{}"}), 200);

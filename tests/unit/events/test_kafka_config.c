@@ -1,5 +1,6 @@
 /* What the settings KAFKA_* say together: taken, or refused by the name of the one at fault. */
 #include "base/error.h"
+#include "base/secret.h"
 #include "events/kafka_config.h"
 #include "support/unit.h"
 
@@ -26,16 +27,20 @@ static void brokers_are_hosts_with_ports(void **state)
 
 static void what_does_not_go_together_is_refused(void **state)
 {
+    static const struct secret user = {.fixed = "u"};
+    static const struct secret password = {.fixed = "p"};
     static const struct {
         struct kafka_config config;
         const char *field;
     } bad[] = {
         {{.brokers = NULL}, "KAFKA_BROKERS"},
-        {{.brokers = "a", .sasl_username = "u"}, "KAFKA_SASL_MECHANISM"},
-        {{.brokers = "a", .sasl_password = "p"}, "KAFKA_SASL_MECHANISM"},
+        {{.brokers = "a", .sasl_username = &user}, "KAFKA_SASL_MECHANISM"},
+        {{.brokers = "a", .sasl_password = &password}, "KAFKA_SASL_MECHANISM"},
         {{.brokers = "a", .sasl_mechanism = "GSSAPI"}, "KAFKA_SASL_MECHANISM"},
-        {{.brokers = "a", .sasl_mechanism = "PLAIN", .sasl_password = "p"}, "KAFKA_SASL_USERNAME"},
-        {{.brokers = "a", .sasl_mechanism = "PLAIN", .sasl_username = "u"}, "KAFKA_SASL_PASSWORD"},
+        {{.brokers = "a", .sasl_mechanism = "PLAIN", .sasl_password = &password},
+         "KAFKA_SASL_USERNAME"},
+        {{.brokers = "a", .sasl_mechanism = "PLAIN", .sasl_username = &user},
+         "KAFKA_SASL_PASSWORD"},
         {{.brokers = "a", .ca_file = "/etc/passwd"}, "KAFKA_TLS"},
         {{.brokers = "a", .tls = true, .ca_file = "/nowhere.pem"}, "KAFKA_CA_FILE"},
     };

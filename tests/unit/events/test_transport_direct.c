@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/http_server.h"
+#include "base/secret.h"
 #include "events/transport.h"
 #include "events/transport_direct.h"
 
@@ -29,6 +30,7 @@ struct fixture {
     int done_count;
     bool is_closed, is_server_closed;
     char subscribers[256];
+    struct secret token;
 };
 
 static void copy(char *out, size_t size, struct slice text)
@@ -76,6 +78,7 @@ static void on_done(void *ctx, const struct transport_result *results, size_t co
 
 static void open_transport(struct fixture *f, const char *token)
 {
+    f->token = (struct secret){.fixed = token};
     struct error err;
     unsigned port = http_server_port(f->server);
     snprintf(f->subscribers, sizeof(f->subscribers),
@@ -83,7 +86,7 @@ static void open_transport(struct fixture *f, const char *token)
              "task-events-dlq=http://127.0.0.1:%u/a",
              port, port, port);
     const struct transport_direct_options options = {
-        .timeout_ms = 1000, .subscribers = f->subscribers, .token = token};
+        .timeout_ms = 1000, .subscribers = f->subscribers, .token = &f->token};
     if (transport_direct_new(&f->loop, &options, &f->transport, &err))
         fail_msg("%s", err.text);
 }
@@ -275,7 +278,7 @@ static void a_new_one_without_memory_fails_whole(void **state)
     struct mem_loop loop = {0};
     while (mem_loop_next(&loop)) {
         const struct transport_direct_options options = {.subscribers = "task-events=http://a/",
-                                                         .token = "t"};
+                                                         .token = SECRET_FIXED("t")};
         int status = transport_direct_new(&f->loop, &options, &f->transport, NULL);
         mem_loop_expect(&loop, status, BASE_ENOMEM);
         if (status)

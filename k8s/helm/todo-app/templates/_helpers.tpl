@@ -58,41 +58,60 @@ capabilities: {drop: [ALL]}
 {{ if .Values.postgresql.enabled }}{{ include "todo-app.fullname" . }}-postgresql{{ else }}{{ .Values.existingSecret }}{{ end }}
 {{- end -}}
 
-{{- define "todo-app.databaseEnv" -}}
-- name: DATABASE_URL
-  valueFrom: {secretKeyRef: {name: {{ include "todo-app.databaseSecret" . }}, key: DATABASE_URL}}
-{{- end -}}
-
 {{/* When the migration runs. The database of the chart does not exist before the first install. */}}
 {{- define "todo-app.migrationHooks" -}}
 {{ if .Values.postgresql.enabled }}post-install{{ else }}pre-install{{ end }},pre-upgrade
 {{- end -}}
 
-{{/* The secrets of one component: {root, name}. */}}
+{{/* The secrets of one component that are environment: {root, name}. A sidecar reads its tokens at its
+start, and so does the program. */}}
 {{- define "todo-app.secretEnv" -}}
 {{- $v := .root.Values -}}
-{{ include "todo-app.databaseEnv" .root }}
-{{- if $v.dapr.enabled }}
+- {name: SECRETS_DIR, value: /etc/todo/secrets}
+{{- if and $v.dapr.enabled (ne .name "migrate") }}
 - name: APP_API_TOKEN
   valueFrom: {secretKeyRef: {name: {{ $v.dapr.appTokenSecret }}, key: token}}
 - name: DAPR_API_TOKEN
   valueFrom: {secretKeyRef: {name: {{ $v.dapr.apiTokenSecret }}, key: token}}
-{{- else }}
-- name: APP_API_TOKEN
-  valueFrom: {secretKeyRef: {name: {{ $v.existingSecret }}, key: APP_API_TOKEN, optional: true}}
 {{- end }}
-{{- if and (not $v.dapr.enabled) $v.kafka.brokers $v.kafka.saslMechanism }}
-- name: KAFKA_SASL_USERNAME
-  valueFrom: {secretKeyRef: {name: {{ $v.kafka.existingSecret }}, key: username}}
-- name: KAFKA_SASL_PASSWORD
-  valueFrom: {secretKeyRef: {name: {{ $v.kafka.existingSecret }}, key: password}}
+{{- end -}}
+
+{{/* Those that are files in SECRETS_DIR, and hold without a restart: {root, name}. */}}
+{{- define "todo-app.secretFiles" -}}
+{{- $v := .root.Values -}}
+- secret:
+    name: {{ include "todo-app.databaseSecret" .root }}
+    items: [{key: DATABASE_URL, path: DATABASE_URL}]
+{{- if and (not $v.dapr.enabled) (ne .name "migrate") }}
+- secret:
+    name: {{ $v.existingSecret }}
+    optional: true
+    items: [{key: APP_API_TOKEN, path: APP_API_TOKEN}]
+{{- if and $v.kafka.brokers $v.kafka.saslMechanism }}
+- secret:
+    name: {{ $v.kafka.existingSecret }}
+    items: [{key: username, path: KAFKA_SASL_USERNAME}, {key: password, path: KAFKA_SASL_PASSWORD}]
+{{- end }}
 {{- end }}
 {{- if eq .name "email" }}
-- name: SMTP_URL
-  valueFrom: {secretKeyRef: {name: {{ $v.existingSecret }}, key: SMTP_URL, optional: true}}
-- name: SMTP_USERNAME
-  valueFrom: {secretKeyRef: {name: {{ $v.existingSecret }}, key: SMTP_USERNAME, optional: true}}
-- name: SMTP_PASSWORD
-  valueFrom: {secretKeyRef: {name: {{ $v.existingSecret }}, key: SMTP_PASSWORD, optional: true}}
+- secret:
+    name: {{ $v.existingSecret }}
+    optional: true
+    items:
+      {{- range $key := list "SMTP_URL" "SMTP_USERNAME" "SMTP_PASSWORD" }}
+      - {key: {{ $key }}, path: {{ $key }}}
+      {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* The mount and the volume of SECRETS_DIR. */}}
+{{- define "todo-app.secretMount" -}}
+- {name: secrets, mountPath: /etc/todo/secrets, readOnly: true}
+{{- end -}}
+
+{{- define "todo-app.secretVolume" -}}
+- name: secrets
+  projected:
+    defaultMode: 0440
+    sources: {{- include "todo-app.secretFiles" . | trim | nindent 6 }}
 {{- end -}}
