@@ -2,7 +2,7 @@
  * begin -> advisory lock -> what is applied -> the next file (of an empty database all) -> commit.
  *
  * Programs of the version before go on meanwhile, and start beside the new schema. So a file only
- * adds, which tests/db/migrations_test.py checks; a lock that it does not get soon it gives up,
+ * adds; a lock that it does not get soon it gives up,
  * lest whoever comes after it in the queue waits too. What takes something away is a file of its
  * own, NNNN_contract_MMMM_….sql, which programs older than version MMMM cannot work with. */
 #include "db/migrate.h"
