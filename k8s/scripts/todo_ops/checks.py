@@ -44,7 +44,7 @@ def named(site, kind, name):
     for resource in site.resources(kind):
         if resource["metadata"]["name"] == name:
             return resource
-    raise Failure(f"there is no {kind} {name}", "setup-dapr, or kubectl apply -f k8s/dapr")
+    raise Failure(f"there is no {kind} {name}", "setup-dapr makes it of the files of k8s/dapr")
 
 
 def settings_of(component):
@@ -62,7 +62,7 @@ def components(site):
                              (state, ("state.postgresql",))):
         if component["spec"]["type"] not in kinds:
             raise Failure(f"{component['metadata']['name']} is a {component['spec']['type']}",
-                          f"it has to be {' or '.join(kinds)}: kubectl apply -f k8s/dapr")
+                          f"it has to be {' or '.join(kinds)}: setup-dapr")
     for setting, table in TABLES.items():
         if settings_of(state).get(setting) != table:
             raise Failure(f"{STATE} keeps its rows in {settings_of(state).get(setting)}, "

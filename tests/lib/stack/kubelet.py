@@ -79,7 +79,7 @@ class _Program(Worker):
         if "secret" in volume:
             return [(volume["secret"]["secretName"], None)]
         return [(s["secret"]["name"], {i["key"]: i["path"] for i in s["secret"]["items"]})
-                for s in volume["projected"]["sources"]]
+                for s in volume["projected"]["sources"] if "secret" in s]
 
     def _environment(self):
         env = {}
