@@ -6,10 +6,9 @@ import contextlib
 import os
 
 from rig import Program
-from stack import Disk, PostgresServer, has_groups
+from stack import Clock, Disk, PostgresServer, has_groups
 from workers_rig import WorkersRig
 
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 FIRST_GROUP = 61000
 MAX_CONNECTIONS = 120
 # With faketime before it; and what was freed is not kept for long, so that memory says something.
@@ -18,17 +17,15 @@ ASAN = "detect_leaks=1:abort_on_error=0:verify_asan_link_order=0:quarantine_size
 
 class CampaignRig(WorkersRig):
     def __init__(self, transport, replicas, disk_mb):
-        self.disk_mb, self.disks = disk_mb, {}
+        self.disk_mb, self.disks, self.clocks = disk_mb, {}, {}
         super().__init__(transport, replicas)
         self.postgres.settings.append(f"max_connections={MAX_CONNECTIONS}")
         for number, part in enumerate(self.all):
             if has_groups() and part is not self.postgres:
                 part.set_group(FIRST_GROUP + number)
         for program in self.programs:
-            self.set_clock(program.name, 0)
-            program.env |= {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE":
-                            self.clock(program.name), "FAKETIME_CACHE_DURATION": "1",
-                            "DONT_FAKE_MONOTONIC": "1", "ASAN_OPTIONS": ASAN}
+            self.clocks[program.name] = Clock(os.path.join(self.folder, f"{program.name}.clock"))
+            program.env |= {"ASAN_OPTIONS": ASAN, **self.clocks[program.name].env}
 
     def make_disk(self, name):
         self.disks[name] = Disk(self.disk_mb)
@@ -56,18 +53,6 @@ class CampaignRig(WorkersRig):
     @property
     def by_name(self):
         return {part.name: part for part in self.all}
-
-    # ---- clocks
-
-    def clock(self, name):
-        return os.path.join(self.folder, f"{name}.clock")
-
-    def set_clock(self, name, offset_s):
-        """The program sees it within a second. Its monotonic clock goes on as it was."""
-        path = self.clock(name)
-        with open(path + ".new", "w", encoding="ascii") as f:
-            f.write(f"{offset_s:+d}s\n")
-        os.rename(path + ".new", path)
 
     # ---- who speaks with whom
 

@@ -193,10 +193,10 @@ class Clock(Fault):
         self.detail = f" {self.offset_s:+d} s"
 
     def begin(self):
-        self.rig.set_clock(self.target, self.offset_s)
+        self.rig.clocks[self.target].set(self.offset_s)
 
     def end(self):
-        self.rig.set_clock(self.target, 0)
+        self.rig.clocks[self.target].set(0)
 
 
 class Database(Fault):

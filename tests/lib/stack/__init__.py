@@ -3,6 +3,7 @@ with free ports. What is built comes from the cache (./todo stack prepare). See 
 
 from .app import App
 from .balancer import Balancer
+from .clock import Clock
 from .components import (pubsub_kafka, pubsub_redis, secret_store, state_postgres, take,
                          write_component)
 from .dapr import Daprd, Placement, Scheduler, Sentry, http_status
@@ -19,7 +20,7 @@ from .session import Session, SessionError
 from .tls import Authority
 from .worker import Worker, worker_binary
 
-__all__ = ["App", "Authority", "Balancer", "Daprd", "Disk", "Kafka", "Link", "Mail",
+__all__ = ["App", "Authority", "Balancer", "Clock", "Daprd", "Disk", "Kafka", "Link", "Mail",
            "OtlpCollector", "Placement", "PostgresServer", "Process", "Redis",
            "SCRAM_PASSWORD", "SCRAM_USER", "Scheduler", "Sentry", "Session",
            "SessionError", "SmtpSink", "TOPICS", "Worker", "free_port", "has_groups",

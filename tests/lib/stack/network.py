@@ -40,7 +40,8 @@ class _Wire(threading.Thread):
         self.number, self.delay_s, self.jitter_s = number, delay_s, jitter_s
         self.loss, self.chance = loss, chance
         self.waiting, self.ended = [], threading.Event()
-        self.passed = self.lost = 0
+        self.lost = self.overtaken = 0  # packets
+        self.last = -1
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         self.socket.bind((0, 0))
@@ -86,8 +87,12 @@ class _Wire(threading.Thread):
             if wait_s > 0 and select.select([self.socket], [], [], wait_s)[0]:
                 self._take(self.socket.recv(65536))
             while self.waiting and self.waiting[0][0] <= time.monotonic():
-                self._judge(heapq.heappop(self.waiting)[1], _ACCEPT)
-                self.passed += 1
+                self._pass(heapq.heappop(self.waiting)[1])
+
+    def _pass(self, packet_id):
+        self.overtaken += packet_id < self.last
+        self.last = max(self.last, packet_id)
+        self._judge(packet_id, _ACCEPT)
 
     def stop(self):
         """What waits is dropped with the queue; TCP sends it again."""
@@ -114,9 +119,9 @@ class Link:
             subprocess.run([program("iptables", "iptables"), "-w", "-t", table, action, *words],
                            check=True)
 
-    def _begin(self, *target):
+    def _begin(self, *target, match=()):
         """Both ways: a connection keeps the mark that its client's packets gave it."""
-        self.rules.append(("filter", ["INPUT", "-p", "tcp", "-m", "connmark", "--mark",
+        self.rules.append(("filter", ["INPUT", "-p", "tcp", *match, "-m", "connmark", "--mark",
                                       str(self.mark), "-j", *target]))
         self._iptables("-A", self.rules)
 
@@ -125,8 +130,9 @@ class Link:
         self._begin("DROP")
 
     def refuse(self):
-        """Each packet is answered with a reset, so that connections break."""
-        self._begin("REJECT", "--reject-with", "tcp-reset")
+        """Each packet is answered with a reset, so that connections break. The reset has to pass."""
+        self._begin("REJECT", "--reject-with", "tcp-reset",
+                    match=("!", "--tcp-flags", "RST", "RST"))
 
     def disturb(self, delay_s=0.0, jitter_s=0.0, loss=0.0, chance=random):
         """`jitter_s` lets packets overtake each other; `loss` is a share."""
