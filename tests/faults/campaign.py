@@ -46,7 +46,7 @@ class Recovery:
     def _ask(self, sql):
         """None where the database does not answer."""
         with contextlib.suppress(subprocess.CalledProcessError):
-            return int(self.rig.postgres.value(sql))
+            return int(self.rig.postgres.query(sql, subprocess.DEVNULL)[0][0])
         return None
 
     def _waits(self):
@@ -89,7 +89,8 @@ class Campaign:
         self.doubts, self.sidecar_faults = [], 0
 
     def hit(self, faults):
-        """One round: all begin, one after the other, each ends after its time."""
+        """One round: all begin, one after the other, each ends after its time. New credentials come
+        last, since they need the database."""
         begun = []
         try:
             for fault in faults:
@@ -97,10 +98,9 @@ class Campaign:
                 begun.append(fault)
                 fault.begin()
                 time.sleep(0.3)
-            for fault in sorted(begun, key=lambda f: f.began + f.seconds):
-                time.sleep(max(0.0, fault.began + fault.seconds - time.time()))
         finally:
-            for fault in begun:
+            for fault in sorted(begun, key=lambda f: (isinstance(f, Expiry), f.began + f.seconds)):
+                time.sleep(max(0.0, fault.began + fault.seconds - time.time()))
                 fault.end()
                 fault.ended = time.time()
         for fault in faults:

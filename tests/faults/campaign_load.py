@@ -99,7 +99,7 @@ class CampaignLoad:
     def expire(self):
         """Of all users."""
         with contextlib.suppress(subprocess.CalledProcessError):  # the database may be away
-            self.postgres.query("update todo.api_keys set expires_at = now()")
+            self.postgres.query("update todo.api_keys set expires_at = now()", subprocess.DEVNULL)
 
     def renew(self):
         """New keys for all; the old ones stay expired."""
@@ -114,6 +114,6 @@ class CampaignLoad:
 
     def _keep(self, users):
         with contextlib.suppress(subprocess.CalledProcessError):
-            self.workers.add_keys(users)
+            self.workers.add_keys(users, subprocess.DEVNULL)
             return True
         return False

@@ -292,6 +292,7 @@ class Expiry(Fault):
     """The credentials of the agents end before they have new ones."""
 
     name = "expiry"
+    length_s = (7.0, 10.0)  # a server remembers for 5 s what it has seen of a key
     targets = staticmethod(lambda rig: ["credentials"])
 
     def begin(self):

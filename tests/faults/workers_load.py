@@ -143,12 +143,12 @@ class WorkersLoad:
         self.postgres.query(f"insert into todo.users (subject, email, timezone) values {names}")
         self.add_keys(self.users)
 
-    def add_keys(self, users):
+    def add_keys(self, users, errors=None):
         keys = ", ".join(f"('{u.subject}', '{u.key}')" for u in users)
         self.postgres.query(
             "insert into todo.api_keys (user_id, name, scopes, key_hash) select u.id, 'campaign',"
             " '{tasks:read,tasks:write}', sha256(k.key::bytea)"
-            f" from (values {keys}) k (subject, key) join todo.users u using (subject)")
+            f" from (values {keys}) k (subject, key) join todo.users u using (subject)", errors)
 
     def start(self):
         self.start_at = time.time() + self.lead_s

@@ -100,10 +100,11 @@ class Postgres:
         self.process.wait(10)
         wait_for(lambda: not any(is_alive(int(p)) for p in children), 10, "the end of PostgreSQL")
 
-    def query(self, sql):
-        """Rows of one statement, as lists of text."""
+    def query(self, sql, errors=None):
+        """Rows of one statement, as lists of text. `errors`: where psql's words go."""
         out = subprocess.run(["psql", "-X", "-q", "-At", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d",
-                              self.url, "-c", sql], check=True, stdout=subprocess.PIPE, text=True)
+                              self.url, "-c", sql], check=True, stdout=subprocess.PIPE, stderr=errors,
+                             text=True)
         return [line.split("\t") for line in out.stdout.splitlines()]
 
     def value(self, sql):
