@@ -169,9 +169,9 @@ class Worker(threading.Thread):
 
 class Load:
     """`calls` tool calls by `clients` at `rate` a second over the replicas at `ports`; `connect(port)`
-    makes a connection to one."""
+    makes a connection to one. `client`: the class of a client."""
 
-    def __init__(self, ports, seed, calls, clients=16, rate=200, connect=connect):
+    def __init__(self, ports, seed, calls, clients=16, rate=200, connect=connect, client=Worker):
         self.connect, self.ports, self.seed = connect, list(ports), seed
         self.calls, self.rate = calls, rate
         self.ended = threading.Event()
@@ -181,7 +181,7 @@ class Load:
         first = connect(self.ports[0])
         self.tag_ids = [first.call("create_tag", name=f"tag {n}")["id"] for n in range(4)]
         first.close()
-        self.workers = [Worker(self, n) for n in range(clients)]
+        self.workers = [client(self, n) for n in range(clients)]
 
     def take(self):
         """Waits for the turn of the next call; False when there is none."""

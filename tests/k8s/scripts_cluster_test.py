@@ -16,6 +16,7 @@ from scripts_case import ROOT, ScriptsCase  # noqa: E402
 from stack import part  # noqa: E402
 from stack.kube import ApiServer, Etcd  # noqa: E402
 from todo_ops.cluster import CONTROL_PLANE, Cluster  # noqa: E402
+from todo_ops.install import Installer  # noqa: E402
 
 SPACE = "todo-phasev"
 CHART = os.path.join(ROOT, "k8s", "helm", "todo-app")
@@ -26,7 +27,7 @@ STATIC = "secrets,components,resiliency"
 
 
 class OnCluster(ScriptsCase):
-    is_set_up = False
+    is_set_up = is_mended = False
 
     @classmethod
     def setUpClass(cls):
@@ -78,12 +79,9 @@ class OnCluster(ScriptsCase):
         for word in ("todo-app-secrets", "DATABASE_URL", "KAFKA_USERNAME", "KAFKA_PASSWORD"):
             self.assertIn(word, found)
 
-    def test_no_secret_is_shown(self):
-        told = self.set_up("--namespace", "third")
-        self.assertNotIn("never-shown", json.dumps(told))
-
     def test_addresses_and_namespace_are_those_of_this_cluster(self):
-        self.set_up("--namespace", "fourth", "--kafka-brokers", "kafka.data:9093")
+        told = self.set_up("--namespace", "fourth", "--kafka-brokers", "kafka.data:9093")
+        self.assertNotIn("never-shown", json.dumps(told))  # nor is any secret
         pubsub = self.get("components.dapr.io", "pubsub-kafka", space="fourth")
         settings = {s["name"]: s.get("value") for s in pubsub["spec"]["metadata"]}
         self.assertEqual(settings["brokers"], "kafka.data:9093")
@@ -108,6 +106,25 @@ class OnCluster(ScriptsCase):
             data = self.get("configmap", "todo-app-config")["data"]
             self.assertEqual((data["USE_DAPR"], "KAFKA_BROKERS" in data),
                              (value, value == "false"))
+
+    def test_components_of_the_chart_stay_the_charts(self):
+        space, name = "sixth", "pubsub-kafka"
+        self.api.helm("install", "todo", CHART, "-n", space, "--create-namespace", "--set",
+                      "migration.enabled=false,dapr.enabled=true,dapr.resources.create=true")
+        told = self.set_up("--namespace", space)
+        self.assertIn("the chart's", told["checks"][3]["found"])
+        with unittest.mock.patch.dict(os.environ, self.env):
+            Installer(Cluster(self.arguments(space)), self.arguments(space)).put_on("redis")
+        pubsub = self.get("components.dapr.io", name, space=space)
+        settings = {s["name"]: s.get("value") for s in pubsub["spec"]["metadata"]}
+        self.assertEqual((pubsub["spec"]["type"], settings["redisHost"]),
+                         ("pubsub.redis", "redis.data:6379"))
+
+    @staticmethod
+    def arguments(space=SPACE):
+        return types.SimpleNamespace(namespace=space, release="todo", context=None,
+                                     dapr_namespace="dapr-system", kafka_brokers=None,
+                                     redis_host="redis.data:6379")
 
     # ---- validate-dapr-deployment
 
@@ -145,7 +162,9 @@ class OnCluster(ScriptsCase):
             self.api.kubectl("-n", "dapr-system", "delete", kind, name)
 
     def patch(self, kind, name, operation):
-        self.addCleanup(self.set_up)
+        if not self.is_mended:
+            self.addCleanup(self.set_up)
+        self.is_mended = True
         self.api.kubectl("-n", SPACE, "patch", kind, name, "--type=json", "-p",
                          json.dumps([operation]))
 
@@ -197,10 +216,8 @@ class OnCluster(ScriptsCase):
 
     def test_the_pod_that_runs_psql_is_accepted(self):
         self.install()
-        arguments = types.SimpleNamespace(namespace=SPACE, release="todo", context=None,
-                                          dapr_namespace="dapr-system")
         with unittest.mock.patch.dict(os.environ, self.env):
-            pod = Cluster(arguments).psql_pod("select $$x$$", "postgres:15")
+            pod = Cluster(self.arguments()).psql_pod("select $$x$$", "postgres:15")
         self.assertEqual(pod["spec"]["containers"][0]["command"][-1], "select $$$$x$$$$")
         self.api.kubectl("-n", SPACE, "create", "--dry-run=server", "-f", "-",
                          stdin=json.dumps(pod))

@@ -32,6 +32,7 @@ class Local(ScriptsCase):
         with control.opened() as stack:
             stack.settings = {"REMINDER_POLL_MS": "1000", "RATE_LIMIT_PER_MINUTE": "0"}
             stack.save()
+        cls.is_new = True
 
     @classmethod
     def tearDownClass(cls):
@@ -42,7 +43,11 @@ class Local(ScriptsCase):
 
     def setUp(self):
         """All is up, whatever the test before this one broke."""
-        self.script("setup-dapr")
+        if Local.is_new:
+            self.script("setup-dapr")
+            Local.is_new = False
+        with control.opened() as stack:
+            stack.up()
 
     @contextlib.contextmanager
     def restarted(self, name, **settings):
@@ -197,10 +202,8 @@ class Local(ScriptsCase):
         told = self.script("test-infrastructure-swap")
         self.assertEqual([c["name"] for c in told["checks"] if c["name"].startswith("swap")],
                          ["swap to redis", "swap to kafka"])
-        self.script("test-infrastructure-swap", "--to", "redis")
-        told = self.script("test-infrastructure-swap", "--to", "redis", code=1)
-        self.assertIn("redis already", told["checks"][0]["found"])
-        self.script("test-infrastructure-swap", "--to", "kafka")
+        told = self.script("test-infrastructure-swap", "--to", "kafka", code=1)
+        self.assertIn("kafka already", told["checks"][0]["found"])
 
     def test_a_swap_that_loses_events_is_found(self):
         self.kill(RECURRING)
@@ -215,7 +218,7 @@ class Local(ScriptsCase):
                          [["0"]])
 
     def test_the_job_runs_once_an_interval_whatever_is_killed(self):
-        self.script("test-guaranteed-job-execution", "--intervals", "4")
+        self.script("test-guaranteed-job-execution", "--intervals", "3")
         told = self.validate("--only", "programs")
         self.assertIn(f"{NOTIFICATION} 1/1", told["checks"][0]["found"])
 

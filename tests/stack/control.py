@@ -124,8 +124,10 @@ class Stack:
             "todo-app-secrets": {"DATABASE_URL": self.postgres.url}})
         there, here = {"kafka": (KAFKA, self.kafka.sasl_brokers),
                        "redis": (REDIS, self.redis.address)}[self.broker]
-        take(self.components, f"pubsub-{self.broker}", {there: here}, name=PUBSUB)
-        for name in ("resiliency", "subscriptions", "statestore-postgres"):
+        is_ours = set(self.apps) == set(APPS)  # an application of a test's own is in no scope
+        take(self.components, f"pubsub-{self.broker}", {there: here}, name=PUBSUB, scoped=is_ours)
+        take(self.components, "resiliency", scoped=is_ours)
+        for name in ("subscriptions", "statestore-postgres"):
             take(self.components, name)
 
     def environment(self, name):
@@ -326,7 +328,8 @@ def up(stack, arguments):
     stack.broker = arguments.broker or stack.broker
     stack.settings = {**stack.settings, **dict(arguments.set)}
     if arguments.programs:
-        stack.replicas = {app_id: arguments.replicas for app_id in stack.apps}
+        stack.replicas = {app_id: arguments.replicas or stack.replicas.get(app_id, 1)
+                          for app_id in stack.apps}
         stack.make()
     stack.up()
     print_environment(stack)
@@ -340,7 +343,8 @@ def parse():
     up.add_argument("--broker", choices=BROKERS, help="what pubsub-kafka stands on")
     up.add_argument("--programs", action="store_true",
                     help="our four programs too, of the release build (or of TODO_MCP's)")
-    up.add_argument("--replicas", type=int, default=1, help="of each program; default: 1")
+    up.add_argument("--replicas", type=int,
+                    help="of each program; default: as many as there were, else 1")
     up.add_argument("--set", action="append", type=setting, default=[], metavar="NAME=VALUE",
                     help="one more setting for the programs")
     up.add_argument("--app-port", action="append", type=app_port, default=[], metavar="APP=PORT",

@@ -37,7 +37,7 @@ class Pod:
 
     @contextlib.contextmanager
     def sidecar(self):
-        token = self.cluster.secret("dapr-api-token").get("token", "")
+        token = self.cluster.secrets().get("dapr-api-token", {}).get("token", "")
         with self._forward(self.notes.get("dapr.io/http-port", "3500")) as url:
             yield Web(url, {"dapr-api-token": token})
 
@@ -144,8 +144,7 @@ class Cluster:
         Installer(self, arguments).use_dapr(is_on, report)
 
     def swap(self, broker, arguments):
-        installer = Installer(self, arguments)
-        installer.apply(installer.manifest(f"pubsub-{broker}"))
+        Installer(self, arguments).put_on(broker)
         names = [self.deployment_name(app_id) for app_id in APPS]
         self.kubectl("rollout", "restart", *names)
         for name in names:
@@ -177,11 +176,12 @@ class Cluster:
                            "ready" if ready >= max(1, wanted) else f"{ready} of {wanted}")
         return found
 
-    def secret(self, name):
-        """{key: value}, {} where there is none."""
-        found = self.get("secret", name) or {}
-        return {key: base64.b64decode(value).decode()
-                for key, value in found.get("data", {}).items()}
+    def secrets(self):
+        """{name: {key: value}}"""
+        found = self.get("secrets") or {"items": []}
+        return {resource["metadata"]["name"]: {
+            key: base64.b64decode(value).decode(errors="replace")
+            for key, value in resource.get("data", {}).items()} for resource in found["items"]}
 
     def missing_secrets(self):
         wanted = dict(SECRETS)
@@ -189,8 +189,9 @@ class Cluster:
             if component["metadata"]["name"] == PUBSUB:
                 name, keys = BROKER_SECRETS[component["spec"]["type"].split(".")[1]]
                 wanted[name] = keys
+        found = self.secrets()
         return [f"{name}: {key}" for name, keys in wanted.items()
-                for key in keys if not self.secret(name).get(key)]
+                for key in keys if not found.get(name, {}).get(key)]
 
     def resources(self, kind):
         return (self.get(f"{PLURALS[kind]}.dapr.io") or {"items": []})["items"]
@@ -236,7 +237,7 @@ class Cluster:
     def psql_pod(self, text, image):
         container = self.deployment(BACKEND)["spec"]["template"]["spec"]["containers"][0]
         env = [item for item in container["env"]
-               if item["name"] in ("POSTGRES_PASSWORD", "DATABASE_URL")]
+               if item["name"] == "DATABASE_URL"]
         escaped = text.replace("$", "$$")  # Kubernetes makes one of two
         return {"apiVersion": "v1", "kind": "Pod",
                 "metadata": {"name": f"todo-psql-{os.getpid()}"},

@@ -44,14 +44,31 @@ class Installer:
         with report.step("secrets", "passwords and tokens stand nowhere else") as entry:
             entry["found"] = self._secrets(broker)
         with report.step("components", "what the sidecars are told") as entry:
-            names = [*(name for name in MANIFESTS if self._is_there(name)), f"pubsub-{broker}"]
-            for name in names:
-                self.apply(self.manifest(name))
-            entry["found"] = ", ".join(names)
+            entry["found"] = self._components(broker)
 
-    @staticmethod
-    def _is_there(name):
-        return os.path.exists(os.path.join(K8S, "dapr", f"{name}.yaml"))
+    def _components(self, broker):
+        if self.is_the_charts():
+            return f"are the chart's (dapr.resources): helm upgrade {self.cluster.release}"
+        names = [*MANIFESTS, f"pubsub-{broker}"]
+        self.apply("\n---\n".join(map(self.manifest, names)))
+        return ", ".join(names)
+
+    def is_the_charts(self):
+        """Whether Helm made them, with dapr.resources.create, and so would undo a change."""
+        found = self.cluster.get("components.dapr.io", PUBSUB) or {"metadata": {}}
+        labels = found["metadata"].get("labels", {})
+        return labels.get("app.kubernetes.io/managed-by") == "Helm"
+
+    def put_on(self, broker):
+        """The component pubsub-kafka on this broker; sidecars see it when they start again."""
+        if not self.is_the_charts():
+            self.apply(self.manifest(f"pubsub-{broker}"))
+            return
+        values = {"dapr.resources.broker": broker, "kafka.brokers": self.arguments.kafka_brokers,
+                  "dapr.resources.redisHost": self.arguments.redis_host}
+        self.cluster.helm("upgrade", self.cluster.release, CHART, "--reuse-values", *(
+            word for name, value in values.items() if value
+            for word in ("--set-string", f"{name}={value}")))
 
     def _namespace(self):
         name = self.cluster.namespace
@@ -94,8 +111,9 @@ class Installer:
         name, keys = BROKER_SECRETS[broker]
         known[name] = {key: env.get(f"{broker}_{key}".upper()) for key in keys}
         made, unknown = [], []
+        there = self.cluster.secrets()
         for name, values in known.items():
-            if self.cluster.get("secret", name):
+            if name in there:
                 continue
             unset = [f"{broker}_{key}".upper() if key.islower() else key
                      for key, value in values.items() if not value]

@@ -73,7 +73,9 @@ class Local:
 
     def set_up(self, arguments, report):
         with report.step("stack", "PostgreSQL, brokers, scheduler, sidecars and the four programs"):
-            words = [FRONT_DOOR, "stack", "up", "--programs", "--replicas", str(arguments.replicas)]
+            words = [FRONT_DOOR, "stack", "up", "--programs"]
+            if arguments.replicas:
+                words += ["--replicas", str(arguments.replicas)]
             if arguments.broker:
                 words += ["--broker", arguments.broker]
             if arguments.dry_run:

@@ -24,9 +24,6 @@ def letter_of(site, task_id):
 
 
 def follow(site, report, arguments, poisoned, healthy, rule):
-    with report.step("before", "what cannot be asked cannot be followed") as entry:
-        waiting = json.loads(site.todo_mcp("dlq", "list", "--json"))["dead_letters"]
-        entry["found"] = f"{len(waiting)} dead letters of others"
     with report.step("poison", "an event that its handler cannot use"):
         site.sql(RULE.format(**rule), arguments)
         poisoned.complete()
@@ -57,6 +54,9 @@ def follow(site, report, arguments, poisoned, healthy, rule):
 
 
 def run(site, report, arguments):
+    with report.step("before", "what cannot be asked cannot be followed") as entry:
+        waiting = json.loads(site.todo_mcp("dlq", "list", "--json"))["dead_letters"]
+        entry["found"] = f"{len(waiting)} dead letters of others"
     poisoned, healthy = Probe(site, "poison"), Probe(site, "healthy")
     rule = {"name": poisoned.title.replace(" ", "_"), "title": poisoned.title, "reason": REASON}
     try:
