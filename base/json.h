@@ -49,6 +49,8 @@ void json_end_object(struct json_writer *w);
 void json_begin_array(struct json_writer *w);
 void json_end_array(struct json_writer *w);
 void json_key(struct json_writer *w, const char *key);
+/* The same, quoted and with its colon already, as a constant has it: "\"id\":". */
+void json_key_raw(struct json_writer *w, struct slice key);
 /* NULL writes null. Invalid UTF-8 is written as U+FFFD, control characters as escapes. */
 void json_string(struct json_writer *w, const char *text);
 void json_slice(struct json_writer *w, struct slice text);

@@ -202,6 +202,13 @@ void json_key(struct json_writer *w, const char *key)
     w->is_after_key = true;
 }
 
+void json_key_raw(struct json_writer *w, struct slice key)
+{
+    separate(w);
+    buf_append(w->out, key.ptr, key.len);
+    w->is_after_key = true;
+}
+
 void json_slice(struct json_writer *w, struct slice text)
 {
     separate(w);

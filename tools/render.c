@@ -16,6 +16,12 @@ const char *const render_member_names[RENDER_MEMBER_COUNT] = {
     RENDER_TASK_MEMBERS(X)
 #undef X
 };
+/* As they stand in an answer: a list has some two hundred. */
+static const struct slice member_keys[RENDER_MEMBER_COUNT] = {
+#define X(name, text) [RENDER_##name] = {"\"" text "\":", sizeof("\"" text "\":") - 1},
+    RENDER_TASK_MEMBERS(X)
+#undef X
+};
 
 /* ---- values --------------------------------------------------------------------------------- */
 
@@ -184,7 +190,7 @@ void render_task_members(struct json_writer *w, const struct db_task *task)
 {
     for (int i = 0; i < RENDER_MEMBER_COUNT; i++) {
         enum render_member member = (enum render_member)i;
-        json_key(w, render_member_names[i]);
+        json_key_raw(w, member_keys[i]);
         if (is_absent(task, member) && is_null_when_absent(member))
             json_null(w);
         else
@@ -207,7 +213,7 @@ void render_list_members(struct json_writer *w, const struct db_task *task, uint
         enum render_member member = (enum render_member)i;
         if (!(members & 1u << i) || is_absent(task, member))
             continue;
-        json_key(w, render_member_names[i]);
+        json_key_raw(w, member_keys[i]);
         write_member(w, task, member, true);
         if (member == RENDER_DESCRIPTION && task->description_truncated)
             json_key_bool(w, "truncated", true);
