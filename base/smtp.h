@@ -107,8 +107,8 @@ __attribute__((warn_unused_result)) int smtp_client_new(uv_loop_t *loop,
 __attribute__((warn_unused_result)) int smtp_send(struct smtp_client *c,
                                                   const struct smtp_mail *mail, smtp_fn fn,
                                                   void *ctx, struct error *err);
-/* The server's, of the URL; borrowed until the loop's next turn. A port that the URL leaves out is the
- * scheme's. */
+/* The server's, of the URL; borrowed until the loop's next turn. A port that the URL leaves out is
+ * the scheme's. */
 const char *smtp_host(const struct smtp_client *c);
 int64_t smtp_port(const struct smtp_client *c);
 /* Connections opened so far, for tests and metrics. */
