@@ -153,11 +153,13 @@ class Rig:
     def ports(self):
         return [replica.port for replica in self.replicas]
 
-    def start(self):
+    def start(self, parts=None):
+        """All, or these of them."""
+        parts = parts or self.all
         self.write_component()
-        for part in self.all:
+        for part in parts:
             part.start(wait=not isinstance(part, (Program, Daprd)))
-        for part in self.all:
+        for part in parts:
             part.wait_ready()
         return self
 
