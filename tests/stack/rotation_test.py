@@ -1,6 +1,7 @@
 """Each secret of the product is replaced under load: no call fails, no change loses its event, none
 takes effect twice. The programs read their secrets from folders (SECRETS_DIR), one each, so that a
-new value reaches one before the other, as it does in a cluster.
+new value reaches one before the other, as it does in a cluster. What sidecars hold is replaced by their
+restarts, one after the other.
 
 TODO_MCP and TODO_RECORDER name the programs; the argument is what is replaced."""
 
@@ -12,8 +13,9 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "faults")]
 from load import Load  # noqa: E402
-from rig import ROUTES, Rig  # noqa: E402
-from stack import SCRAM_PASSWORD, SCRAM_USER, Kafka, PostgresServer, http_status  # noqa: E402
+from rig import ROUTES, TOKEN, Rig  # noqa: E402
+from stack import (SCRAM_PASSWORD, SCRAM_USER, Balancer, Kafka, PostgresServer,  # noqa: E402
+                   http_status)
 from todo_server import Client, server_binary, wait_for  # noqa: E402
 from verdict import Verdict  # noqa: E402
 
@@ -116,6 +118,11 @@ class Rotation(unittest.TestCase):
     def ports(self):
         return self.rig.ports
 
+    def status(self, token):
+        """Of a delivery with this token; what is delivered is no event."""
+        return http_status(f"http://127.0.0.1:{self.rig.recorder_port}{ROUTES['task-events']}",
+                           method="POST", body=b"x", headers={"dapr-api-token": token})
+
     def wait_calls(self, count=2 * RATE):
         """So many more calls are answered; a client's trouble is raised."""
         end = self.load.taken + count
@@ -185,11 +192,6 @@ class Database(Rotation):
 
 
 class Tokens(Rotation):
-    def status(self, token):
-        """Of a delivery with this token; what is delivered is no event."""
-        return http_status(f"http://127.0.0.1:{self.rig.recorder_port}{ROUTES['task-events']}",
-                           method="POST", body=b"x", headers={"dapr-api-token": token})
-
     def test_the_tokens_are_replaced(self):
         self.wait_calls()
         # Both values are good while not everybody has heard of the new one; the servers first, which
@@ -263,6 +265,71 @@ class KafkaPassword(Rotation):
                             "--entity-name", SCRAM_USER, "--delete-config", "SCRAM-SHA-256")
         self.wait_published("an event without the old user")
         print(f"{refused} refusals with the old password, {self.refusals() - refused} after it")
+        self.finish()
+
+
+class DaprRig(Rig):
+    """Two replicas behind one address, and the recorder, each with a sidecar."""
+
+    def __init__(self):
+        self.token = TOKEN
+        super().__init__("dapr-kafka")
+        self.front = Balancer(super().ports)
+
+    @property
+    def ports(self):
+        return [self.front.port]
+
+    def settings(self, number):
+        return super().settings(number) | {"APP_API_TOKEN": self.token, "DAPR_API_TOKEN": self.token,
+                                           "SHUTDOWN_DELAY_MS": "1000"}
+
+    def restart_with(self, token, number):
+        """A program and its sidecar, while nobody new is sent to them."""
+        program, sidecar = [*self.replicas, self.recorder][number], self.sidecars[number]
+        others = [port for port in self.front.ports if port != program.port]
+        self.front.ports = others
+        program.stop()  # checks its exit code
+        sidecar.stop()
+        self.token = token
+        program.set(self.settings(number))
+        sidecar.api_token = token
+        sidecar.env |= {"APP_API_TOKEN": token, "DAPR_API_TOKEN": token}
+        sidecar.start(wait=False)
+        program.start()
+        sidecar.wait_ready()
+        if number >= 0:
+            self.front.ports = [*others, program.port]
+
+    def close(self):
+        super().close()
+        self.front.close()
+
+
+class DaprTokens(Rotation):
+    """Those of the sidecars, which read them at their start: one pair after the other."""
+
+    def setUp(self):
+        self.rig = self.enterContext(DaprRig())
+        self.rig.start()
+        self.load = Load(self.ports(), 7, 1 << 30, clients=CLIENTS, rate=RATE)
+        self.load.start()
+        self.addCleanup(self.load.ended.set)
+
+    def sidecar_status(self, number, token):
+        """Of a call of its API with this token; what is called is not there."""
+        return http_status(f"http://127.0.0.1:{self.rig.sidecars[number].port}/v1.0/publish/no/no",
+                           method="POST", body=b"{}", headers={"dapr-api-token": token})
+
+    def test_the_tokens_of_the_sidecars_are_replaced(self):
+        self.wait_calls()
+        for number in (0, 1, -1):
+            self.rig.restart_with("second-token", number)
+            self.wait_calls(RATE)
+            self.assertEqual(self.sidecar_status(number, TOKEN), 401)
+            self.assertNotIn(self.sidecar_status(number, "second-token"), (0, 401))
+        self.assertEqual(self.status(TOKEN), 401)
+        self.assertNotIn(self.status("second-token"), (0, 401))
         self.finish()
 
 
