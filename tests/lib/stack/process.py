@@ -20,7 +20,7 @@ STACK = os.path.join(TESTS, "stack")
 # The parent's death signal comes when the thread that forked ends, so one that lives as long as the
 # interpreter forks for all.
 _forker = concurrent.futures.ThreadPoolExecutor(1)
-_given = set()
+_claims = []
 _running = set()
 
 
@@ -43,16 +43,16 @@ def program(name, package):
 
 def free_port():
     """A loopback port below those that the kernel gives to outgoing connections, so that a part finds
-    it free when it comes back."""
+    it free when it comes back. An abstract socket's name keeps it from other tests while we live."""
     while True:
         port = random.SystemRandom().randrange(10240, 32000)
-        if port in _given:
-            continue
-        with socket.socket() as s:
-            with contextlib.suppress(OSError):
-                s.bind(("127.0.0.1", port))
-                _given.add(port)
-                return port
+        claim = socket.socket(socket.AF_UNIX)
+        with contextlib.suppress(OSError), socket.socket() as s:
+            claim.bind(f"\0todo-port-{port}")
+            s.bind(("127.0.0.1", port))
+            _claims.append(claim)
+            return port
+        claim.close()
 
 
 def is_open(port):
