@@ -146,7 +146,7 @@ class Shell:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def run_document(name, shell, hooks=None, seconds=60):
+def run_document(name, shell, hooks=None, seconds=120):
     """`hooks`: what happens in the world before the first block below a heading: {heading: function}.
     `seconds`: for one block."""
     blocks = read_blocks((ROOT / "docs" / name).read_text("utf-8"))

@@ -34,7 +34,8 @@ class Dapr(unittest.TestCase):
         self.env = {**self.host.env, **self.cluster.env, "KAFKA_USERNAME": SCRAM_USER,
                     "KAFKA_PASSWORD": SCRAM_PASSWORD, "KAFKA_BROKERS": self.kafka.sasl_brokers,
                     "KAFKA_ADMIN": self.kafka.brokers, "REDIS_HOST": self.redis.address,
-                    "REDIS_PASSWORD": ""}
+                    "REDIS_PASSWORD": "",
+                    "DATABASE": f"/todo?host={self.host.folder}"}
         self.tools = {**self.cluster.tools, "kafka-configs.sh": self.kafka_configs()}
         self.install()
         self.say_that_it_runs()

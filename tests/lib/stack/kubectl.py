@@ -12,8 +12,8 @@ import sys
 
 def find(resource):
     """What kubelet.Kubelet wrote of a Pod, or of one of a Deployment's."""
-    kind, _, name = resource.partition("/")
-    pattern = re.escape(name) + ("" if kind == "pod" else "-[0-9a-z]+-[0-9a-z]+")
+    kind, _, name = resource.rpartition("/")
+    pattern = re.escape(name) + ("" if kind in ("", "pod") else "-[0-9a-z]+-[0-9a-z]+")
     folder = os.environ["KUBELET_FOLDER"]
     for pod in sorted(os.listdir(folder)):
         if re.fullmatch(pattern, pod):
@@ -27,7 +27,7 @@ def main():
     verb = next((w for w in words if w in ("exec", "logs", "port-forward")), None)
     if not verb:
         os.execv(os.environ["REAL_KUBECTL"], ["kubectl", *words])
-    pod = find(next(w for w in words if re.match("(deploy|deployment|pod)/", w)))
+    pod = find(words[words.index(verb) + 1])
     if verb == "logs":
         with open(pod["log"], encoding="utf-8", errors="replace") as f:
             sys.stdout.write(f.read())
