@@ -1,7 +1,6 @@
 /* bytes -> llhttp -> request -> handler.
  * All connections read into one buffer of the server; what must stay is copied to the request. */
 #include <assert.h>
-#include <strings.h>
 
 #include "base/error.h"
 #include "base/http_int.h"
@@ -198,11 +197,6 @@ static int on_header_value_complete(llhttp_t *parser)
     return 0;
 }
 
-static bool is_name(struct slice a, const char *b)
-{
-    return a.len == strlen(b) && strncasecmp(a.ptr, b, a.len) == 0;
-}
-
 /* A token (RFC 9110 section 5.6.2): llhttp lets some names through that are none. */
 static bool is_token(struct slice name)
 {
@@ -236,12 +230,12 @@ static int check_head(struct http_conn *c, const llhttp_t *parser)
     if ((parser->flags & F_CONTENT_LENGTH) && parser->content_length > c->server->limits.body_bytes)
         return 413;
     struct slice coding = http_request_header(req, "transfer-encoding");
-    if (coding.len > 0 && !is_name(coding, "chunked"))
+    if (coding.len > 0 && !slice_is_equal_nocase(coding, SLICE_LIT("chunked")))
         return 501;
     if (coding.len > 0 && (parser->flags & F_CONTENT_LENGTH))
         return 400;
     struct slice expect = http_request_header(req, "expect");
-    return expect.len > 0 && !is_name(expect, "100-continue") ? 417 : 0;
+    return expect.len > 0 && !slice_is_equal_nocase(expect, SLICE_LIT("100-continue")) ? 417 : 0;
 }
 
 static int on_headers_complete(llhttp_t *parser)

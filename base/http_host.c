@@ -1,7 +1,6 @@
 #include "base/http_host.h"
 
 #include <string.h>
-#include <strings.h>
 
 struct slice http_host_name(struct slice authority)
 {
@@ -15,12 +14,12 @@ struct slice http_host_name(struct slice authority)
 
 bool http_host_is_loopback(struct slice authority)
 {
-    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+    static const struct slice names[] = {{"localhost", 9}, {"127.0.0.1", 9}, {"[::1]", 5}};
     struct slice host = http_host_name(authority);
     if (host.len < authority.len && authority.ptr[host.len] != ':')
         return false;
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-        if (host.len == strlen(names[i]) && strncasecmp(host.ptr, names[i], host.len) == 0)
+        if (slice_is_equal_nocase(host, names[i]))
             return true;
     }
     return false;

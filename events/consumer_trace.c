@@ -1,5 +1,4 @@
-/* A delivery's span. Why it failed is told by a code: a mail server's words, say, may name people.
- */
+/* A delivery's span. Why it failed is told by a code: a mail server's words may name people. */
 #include <stdio.h>
 
 #include "events/consumer_int.h"

@@ -418,7 +418,6 @@ static int start(struct source_kafka *s, struct error *err)
 {
     rd_kafka_conf_t *conf = NULL;
     const struct kafka_client_options options = {.config = &s->options.config,
-
                                                  .type = RD_KAFKA_CONSUMER,
                                                  .on_event = on_event,
                                                  .on_served = on_served,

@@ -1,15 +1,9 @@
 /* The checks of a request's headers. Spec: basic/transports/streamable-http of 2026-07-28
  * (#security-warning); RFC 9110 sections 8.3 and 12.5.1. */
 #include <string.h>
-#include <strings.h>
 
 #include "base/http_host.h"
 #include "mcp/http_int.h"
-
-static bool is_equal_nocase(struct slice a, struct slice b)
-{
-    return a.len == b.len && (a.len == 0 || strncasecmp(a.ptr, b.ptr, a.len) == 0);
-}
 
 static bool starts_with(struct slice s, struct slice prefix)
 {
@@ -44,7 +38,7 @@ static struct slice take_until(struct slice *rest, char mark)
 static bool is_in(const char *const *list, struct slice value)
 {
     for (; list && *list; list++) {
-        if (strcmp(*list, "*") == 0 || is_equal_nocase(slice_from_cstr(*list), value))
+        if (strcmp(*list, "*") == 0 || slice_is_equal_nocase(slice_from_cstr(*list), value))
             return true;
     }
     return false;
@@ -82,10 +76,10 @@ bool http_accepts(const struct http_request *req, const char *type)
     while (rest.len > 0) {
         struct slice range = take_until(&rest, ',');
         range = trim(take_until(&range, ';'));
-        if (is_equal_nocase(range, wanted) || slice_is_equal(range, SLICE_LIT("*/*")))
+        if (slice_is_equal_nocase(range, wanted) || slice_is_equal(range, SLICE_LIT("*/*")))
             return true;
         if (range.len == major.len + 1 && range.ptr[major.len] == '*' &&
-            is_equal_nocase((struct slice){range.ptr, major.len}, major))
+            slice_is_equal_nocase((struct slice){range.ptr, major.len}, major))
             return true;
     }
     return false;
@@ -95,5 +89,5 @@ bool http_is_json(const struct http_request *req)
 {
     struct slice type = http_request_header(req, "Content-Type");
     type = trim(take_until(&type, ';'));
-    return is_equal_nocase(type, SLICE_LIT("application/json"));
+    return slice_is_equal_nocase(type, SLICE_LIT("application/json"));
 }

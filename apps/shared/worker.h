@@ -84,8 +84,7 @@ struct worker_spec {
                  struct error *err);
     /* 0 and *part, or a reason that ends the process; a *part that was set before a failure is
      * stopped too, as far as it was opened. `w` is borrowed until stopped. NULL: *part is the
-     * worker itself.
-     */
+     * worker itself. */
     int (*start)(const struct worker *w, void **part, struct error *err);
     /* Ends the part, which calls `stopped` once, now or later. NULL: nothing is to end. */
     void (*stop)(void *part, worker_stopped_fn stopped, void *ctx);
