@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from load import PATIENCE_S, Load
+from load import PATIENCE_S, Load, Worker
 from todo_server import wait_for
 from workers_load import Caller, KeyedClient, User, WorkersLoad
 
@@ -33,13 +33,17 @@ class PacedCaller(Caller):
     def connect(self, port):
         return CountingClient(port, timeout=15)
 
-    def work(self):
+    def agenda(self):
+        """(seconds from the start, what to do, with which task)"""
         agenda = [(task.offset_s - (LEAD_AT_S if task.way == "at" else LEAD_S),
                    self.add_reminded, task) for task in self.reminded]
         for task in self.repeating:
             agenda.append((task.offset_s - LEAD_S, self.add_repeating, task))
             agenda.append((task.offset_s, self.complete, task))
-        for offset_s, step, task in sorted(agenda, key=lambda entry: entry[0]):
+        return agenda
+
+    def work(self):
+        for offset_s, step, task in sorted(self.agenda(), key=lambda entry: entry[0]):
             if self.load.ended.wait(max(0.0, self.load.start_at + offset_s - time.time())):
                 return
             step(task)
@@ -56,16 +60,18 @@ class PacedLoad(WorkersLoad):
 
 
 class CampaignLoad:
+    workers_load, agent_client, agents_count = PacedLoad, Worker, 8
+
     def __init__(self, rig, seed, options):
         self.postgres, self.ended = rig.postgres, threading.Event()
-        self.workers = PacedLoad(rig, seed, max(1, int(options.reminders * options.window_s)),
-                                 options.window_s, LEAD_S)
+        self.workers = self.workers_load(
+            rig, seed, max(1, int(options.reminders * options.window_s)), options.window_s, LEAD_S)
         self.agent = User("agent", seed)
         self.generation = 0
         self.workers.users.append(self.agent)
         self.workers.add_users()
-        self.agents = Load(rig.ports, seed, 1 << 40, clients=8, rate=options.rate,
-                           connect=self.connect)
+        self.agents = Load(rig.ports, seed, 1 << 40, clients=self.agents_count,
+                           rate=options.rate, connect=self.connect, client=self.agent_client)
 
     def connect(self, port):
         client = CountingClient(port, timeout=15)

@@ -13,6 +13,8 @@ def table(head, rows):
 
 
 class Report:
+    name = "campaign"
+
     def __init__(self, options):
         self.options = options
         self.began = time.monotonic()
@@ -40,17 +42,25 @@ class Report:
             yield (name, len(found), f"{statistics.median(found):.1f}", f"{max(found):.1f}",
                    worst, sum(entry[2] for entry in kinds[name]))
 
-    def _sections(self):
-        seconds = time.monotonic() - self.began
-        words = shlex.join(["./todo", "faults", "campaign", *sys.argv[1:]])
+    def _what(self):
+        return f"{len(self.rows)} faults"
+
+    def _headline(self):
+        words = shlex.join(["./todo", "faults", self.name, *sys.argv[1:]])
         if "--seed" not in words:
             words += f" --seed {self.options.seed}"
-        yield f"`{words}`: {len(self.rows)} faults in {seconds / 60:.1f} minutes over " \
-              f"{self.options.transport}. " + \
-              ("All held." if not self.failure else "**Something did not hold**, see the end.")
+        minutes = (time.monotonic() - self.began) / 60
+        return f"`{words}`: {self._what()} in {minutes:.1f} minutes over {self.options.transport}. " + \
+               ("All held." if not self.failure else "**Something did not hold**, see the end.")
+
+    def _tables(self):
         yield table(["fault", "times", "recovery s, median", "max", "the longest was after",
                      "calls made again"],
                     self._kinds())
+
+    def _sections(self):
+        yield self._headline()
+        yield from self._tables()
         if self.figures:
             yield table(["figure", ""], self.figures.items())
         if self.footprints:

@@ -5,7 +5,6 @@ be set."""
 import contextlib
 import os
 
-from rig import Program
 from stack import Clock, Disk, PostgresServer, has_groups
 from workers_rig import WorkersRig
 
@@ -45,10 +44,6 @@ class CampaignRig(WorkersRig):
 
     def settings(self, number):
         return super().settings(number) | {"POOL_SIZE": "4"}
-
-    @property
-    def programs(self):
-        return [part for part in self.all if isinstance(part, Program)]
 
     @property
     def by_name(self):

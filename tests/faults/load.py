@@ -193,6 +193,11 @@ class Load:
         self.ended.wait(max(0.0, turn - time.monotonic()))
         return not self.ended.is_set()
 
+    def pace(self, rate):
+        """Another one from the next call on."""
+        with self.lock:
+            self.rate, self.begun = rate, time.monotonic() - self.taken / rate
+
     def start(self):
         self.begun = time.monotonic()
         for worker in self.workers:

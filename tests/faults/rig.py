@@ -66,6 +66,9 @@ class Rig:
     """`transport` is one of TRANSPORTS. `parts` are those that a fault may hit, by name. With
     `has_both` Kafka and Redis run, whatever the transport."""
 
+    # Where a verdict finds the rows.
+    outbox, inbox = "todo.outbox", "todo.inbox"
+
     def __init__(self, transport, has_both=False, replicas=2):
         self.transport = transport
         self.folder = tempfile.mkdtemp(prefix="todo-rig-")
@@ -148,6 +151,10 @@ class Rig:
     @property
     def parts(self):
         return {part.name: part for part in self.all if part is not self.recorder}
+
+    @property
+    def programs(self):
+        return [part for part in self.all if isinstance(part, Program)]
 
     @property
     def ports(self):

@@ -30,7 +30,7 @@ class Verdict:
         open_rows, rows, recorded = self.rig.postgres.query(
             "select count(*) filter (where published_at is null and dead_reason is null),"
             f" count(*) filter (where dead_reason is null and topic in {self._topics()}),"
-            " (select count(*) from recorder.recorded) from todo.outbox")[0]
+            " (select count(*) from recorder.recorded) from " + self.rig.outbox)[0]
         return open_rows == "0" and int(recorded) >= int(rows)
 
     def _topics(self):
@@ -39,7 +39,8 @@ class Verdict:
     def check(self):
         whole = self.rig.postgres.query(
             "select o.id, key, topic, data->>'event_type', coalesce(data->>'version', ''),"
-            " coalesce(dead_reason, ''), u.subject from todo.outbox o left join todo.users u"
+            " coalesce(dead_reason, ''), u.subject from "
+            f"{self.rig.outbox} o left join todo.users u"
             " on u.id = (data->>'user_id')::bigint order by seq")
         outbox = [row[:6] for row in whole if row[2] in self.rig.recorded_topics]
         recorded = self.rig.postgres.query(
@@ -70,7 +71,7 @@ class Verdict:
             self.faults.append(f"{len(sent - came)} events were lost: {sorted(sent - came)[:5]}; "
                                f"{len(came - sent)} came from nowhere")
         inbox = int(self.rig.postgres.value(
-            "select count(*) from todo.inbox where consumer = 'recorder'"))
+            f"select count(*) from {self.rig.inbox} where consumer = 'recorder'"))
         if len(recorded) != len(came) or inbox != len(came):
             self.faults.append(f"after the inbox: {len(recorded)} effects and {inbox} rows for "
                                f"{len(came)} events")

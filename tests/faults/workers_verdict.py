@@ -37,9 +37,9 @@ class WorkersVerdict:
     def _waits_for(self):
         """What is still to come, for a person."""
         row = self.rig.postgres.query(
-            "select (select count(*) from todo.outbox where published_at is null"
+            f"select (select count(*) from {self.rig.outbox} where published_at is null"
             "         and dead_reason is null),"
-            " (select count(*) from todo.inbox where consumer = 'email-delivery-service'),"
+            f" (select count(*) from {self.rig.inbox} where consumer = 'email-delivery-service'),"
             " (select count(*) from todo.tasks where occurrence = 2),"
             " (select count(*) from recorder.recorded where type = 'TaskCreatedEvent')")[0]
         unpublished, mailed, successors, recorded = map(int, row)
@@ -71,7 +71,7 @@ class WorkersVerdict:
 
     def _check_reminders(self):
         rows = self.rig.postgres.query(
-            "select key, id from todo.outbox where type = 'ReminderSentEvent'")
+            f"select key, id from {self.rig.outbox} where type = 'ReminderSentEvent'")
         events = defaultdict(list)
         for key, event_id in rows:
             events[int(key)].append(event_id)
@@ -116,7 +116,7 @@ class WorkersVerdict:
         """To the mail, and to the two steps before it."""
         rows = self.rig.postgres.query(
             "select key, extract(epoch from created_at), extract(epoch from published_at)"
-            " from todo.outbox where type = 'ReminderSentEvent' and published_at is not null")
+            f" from {self.rig.outbox} where type = 'ReminderSentEvent' and published_at is not null")
         tasks = {task.id: max(task.at, task.known_at) for task in self.load.reminded}
         steps = [[float(row[n]) - tasks[int(row[0])] for row in rows if int(row[0]) in tasks]
                  for n in (1, 2)]
@@ -147,7 +147,7 @@ class WorkersVerdict:
     def _check_successors(self):
         rows = self.rig.postgres.query(
             "select t.series_id, t.id, count(o.id), count(o.published_at), count(r.event_id)"
-            " from todo.tasks t left join todo.outbox o on o.key = t.id::text"
+            f" from todo.tasks t left join {self.rig.outbox} o on o.key = t.id::text"
             " and o.type = 'TaskCreatedEvent' left join recorder.recorded r on r.event_id = o.id"
             " where t.series_id is not null and t.occurrence > 1 group by t.series_id, t.id")
         successors = defaultdict(list)
@@ -167,7 +167,7 @@ class WorkersVerdict:
 
     def _check_letters(self):
         parked = self.rig.postgres.query(
-            "select id, dead_reason from todo.outbox where dead_reason is not null limit 5")
+            f"select id, dead_reason from {self.rig.outbox} where dead_reason is not null limit 5")
         letters = self.rig.postgres.query(
             "select consumer, event_id, reason from todo.dead_letters limit 5")
         if parked or letters:
