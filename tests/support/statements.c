@@ -12,8 +12,10 @@
 #include "db/label_int.h"
 #include "db/outbox_int.h"
 #include "db/pool_int.h"
+#include "db/recipient_int.h"
 #include "db/reminder_int.h"
 #include "db/series_int.h"
+#include "db/state_int.h"
 #include "db/task_int.h"
 #include "db/user_int.h"
 
@@ -51,6 +53,7 @@ int main(int argc, char **argv)
         &day_stmt,
         &inbox_add_stmt,
         &inbox_look_stmt,
+        &recipient_stmt,
         &reminder_fire_stmt,
         &reminder_next_stmt,
         &series_get_stmt,
@@ -72,6 +75,8 @@ int main(int argc, char **argv)
         found += show(&outbox_stmts[i], wanted);
     for (size_t i = 0; i < UPKEEP_STMTS; i++)
         found += show(&upkeep_stmts[i], wanted);
+    for (size_t i = 0; i < STATE_STMTS; i++)
+        found += show(&state_stmts[i], wanted);
     for (size_t kind = 0; kind < 2; kind++)
         for (size_t i = 0; i < LABEL_STMTS; i++)
             found += show(&label_stmts[kind][i], wanted);
