@@ -82,9 +82,11 @@ class _Wire(threading.Thread):
         return heapq.heappush(self.waiting, (due, packet_id))
 
     def run(self):
+        poll = select.poll()  # select() takes no descriptor above 1,023
+        poll.register(self.socket, select.POLLIN)
         while not self.ended.is_set():
             wait_s = min(0.1, self.waiting[0][0] - time.monotonic()) if self.waiting else 0.1
-            if wait_s > 0 and select.select([self.socket], [], [], wait_s)[0]:
+            if wait_s > 0 and poll.poll(wait_s * 1000):
                 self._take(self.socket.recv(65536))
             while self.waiting and self.waiting[0][0] <= time.monotonic():
                 self._pass(heapq.heappop(self.waiting)[1])

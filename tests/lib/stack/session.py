@@ -17,9 +17,9 @@ class Session:
     def __init__(self, postgres, seconds=30):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(seconds)
+        self.file = self.socket.makefile("rb")
         try:
             self.socket.connect(os.path.join(postgres.folder, f".s.PGSQL.{postgres.tcp_port}"))
-            self.file = self.socket.makefile("rb")
             words = b"user\0postgres\0database\0postgres\0\0"
             self.socket.sendall(struct.pack("!II", 8 + len(words), _VERSION) + words)
             self.wait()
@@ -61,4 +61,5 @@ class Session:
         """What it holds is let go; what it runs ends when it next looks at its client."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
+        self.file.close()  # else the socket stays open with it
         self.socket.close()
