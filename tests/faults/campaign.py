@@ -16,11 +16,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), HERE]
 from campaign_load import CampaignLoad, CountingClient  # noqa: E402
 from campaign_rig import CampaignRig  # noqa: E402
-from campaign_report import Report  # noqa: E402
+from campaign_report import Report, add_options  # noqa: E402
 from events import IN_HAND, Keeper  # noqa: E402
 from footprint import Footprints  # noqa: E402
 from kinds import Expiry, Fault, Kill, rounds  # noqa: E402
-from rig import TRANSPORTS  # noqa: E402
 from stack.alone import alone  # noqa: E402
 from verdict import Verdict  # noqa: E402
 from workers_verdict import WorkersVerdict  # noqa: E402
@@ -189,31 +188,19 @@ class Campaign:
 
 def main():
     parser = argparse.ArgumentParser(prog="./todo faults campaign")
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
+    add_options(parser)
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--transport", choices=TRANSPORTS, default="dapr-kafka")
-    parser.add_argument("--replicas", type=int, default=2, help="of each worker")
     parser.add_argument("--rate", type=int, default=20, help="calls a second")
     parser.add_argument("--reminders", type=float, default=1, help="a second")
     parser.add_argument("--memory", type=float, default=64, help="MiB that a program may have")
     parser.add_argument("--descriptors", type=int, default=256, help="that a program may have")
     parser.add_argument("--disk", type=int, help="MiB of a disk; default: as the length needs")
-    parser.add_argument("--report", metavar="FILE", help="Markdown")
     options = parser.parse_args()
     alone(mounts=True)
     options.window_s = 60 * options.minutes
     options.disk = options.disk or int(300 + 0.3 * options.minutes * options.rate)
-    print(f"seed {options.seed}", flush=True)
     campaign = Campaign(options)
-    code = 1
-    try:
-        campaign.run()
-        code = 0
-    except Exception as error:  # noqa: BLE001 - told, with the seed
-        campaign.report.failure = error
-        print(f"seed {options.seed}: {error}", flush=True)
-    campaign.report.end()
-    return code
+    return campaign.report.conduct(campaign.run)
 
 
 if __name__ == "__main__":

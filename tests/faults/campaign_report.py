@@ -1,15 +1,26 @@
 """What a campaign prints, and the same as Markdown for docs/reliability.md."""
 
+import random
 import shlex
 import statistics
 import sys
 import time
 from collections import defaultdict
 
+from rig import TRANSPORTS
+
 
 def table(head, rows):
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def add_options(parser):
+    """Those that each campaign against the whole product has."""
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
+    parser.add_argument("--transport", choices=TRANSPORTS, default="dapr-kafka")
+    parser.add_argument("--replicas", type=int, default=2, help="of each worker")
+    parser.add_argument("--report", metavar="FILE", help="Markdown")
 
 
 class Report:
@@ -69,6 +80,17 @@ class Report:
                                for name, found in self.footprints.items()])
         if self.failure:
             yield f"```text\n{self.failure}\n```"
+
+    def conduct(self, run):
+        """The exit code."""
+        print(f"seed {self.options.seed}", flush=True)
+        try:
+            run()
+        except Exception as error:  # noqa: BLE001 - told, with the seed
+            self.failure = error
+            print(f"seed {self.options.seed}: {error}", flush=True)
+        self.end()
+        return 1 if self.failure else 0
 
     def end(self):
         text = "\n\n".join(self._sections()) + "\n"

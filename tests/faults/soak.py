@@ -5,15 +5,13 @@ been stored, published and applied once, in order, each reminder mailed once."""
 import argparse
 import math
 import os
-import random
 import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), HERE]
-from campaign_report import Report, table  # noqa: E402
+from campaign_report import Report, add_options, table  # noqa: E402
 from footprint import Footprints  # noqa: E402
-from rig import TRANSPORTS  # noqa: E402
 from soak_judge import Judge, quarters, slopes_h  # noqa: E402
 from soak_load import SoakLoad  # noqa: E402
 from soak_rig import SoakRig  # noqa: E402
@@ -69,12 +67,16 @@ class Probe:
                 f" before), processors {100 * busy[0] / busy[1]:.0f} % busy, the load's own share of"
                 f" one {100 * own:.0f} %")
         if got < 0.95 * rate:
-            limit = "the load itself (one processor's worth of Python)" if own > 0.8 \
-                else f"the calls, {self.load.agents_count} at a time"
-            return limit, told
+            return self._why_slow(own, busy[0] / busy[1]), told
         if after > 2 * rate and after > before:
             return "the way of the events", told
         return "", told
+
+    def _why_slow(self, own, busy):
+        agents = f"{self.load.agents_count} agents with one call at a time each"
+        if own > 0.8:
+            return "the load itself, one processor's worth of Python"
+        return f"the processors, and {agents}" if busy > 0.95 else agents
 
     def find(self):
         """(calls a second, what was the limit)"""
@@ -119,7 +121,7 @@ class Watch:
         if now < (self.told + 1) * self.bucket_s:
             return
         self.told += 1
-        recent = sorted(s for at, s in self.load.times() if at - self.began > now - self.bucket_s)
+        recent = sorted(self.load.since(self.began + now - self.bucket_s))
         last = ", ".join(f"{name} {found[-1][1]:.0f}" for name, found in self.series.items())
         print(f"{now / 60:6.1f} min  {len(recent)} calls, p50 {1000 * percentile(recent, 0.5):.1f} ms,"
               f" p99 {1000 * percentile(recent, 0.99):.1f} ms; {last}", flush=True)
@@ -302,28 +304,16 @@ class Soak:
 
 def main():
     parser = argparse.ArgumentParser(prog="./todo faults soak")
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
+    add_options(parser)
     parser.add_argument("--minutes", type=float, default=120)
-    parser.add_argument("--transport", choices=TRANSPORTS, default="dapr-kafka")
-    parser.add_argument("--replicas", type=int, default=2, help="of each worker")
     parser.add_argument("--rate", type=int, help="calls a second; default: half of what is found"
                                                  " to be the most that is kept up with")
     parser.add_argument("--reminders", type=float, default=0.5, help="a second")
-    parser.add_argument("--report", metavar="FILE", help="Markdown")
     options = parser.parse_args()
     alone()
     options.window_s = 60 * options.minutes
-    print(f"seed {options.seed}", flush=True)
     soak = Soak(options)
-    code = 1
-    try:
-        soak.run()
-        code = 0
-    except Exception as error:  # noqa: BLE001 - told, with the seed
-        soak.report.failure = error
-        print(f"seed {options.seed}: {error}", flush=True)
-    soak.report.end()
-    return code
+    return soak.report.conduct(soak.run)
 
 
 if __name__ == "__main__":

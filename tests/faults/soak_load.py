@@ -1,6 +1,7 @@
 """The load of a soak: a campaign's, but each agent keeps few tasks, and a reminded task goes when its mail
 has long come, so that the tables stay as large as they are. Each call is timed."""
 
+import itertools
 import time
 
 from campaign_load import CampaignLoad, PacedCaller, PacedLoad
@@ -45,6 +46,13 @@ class TidyLoad(PacedLoad):
 
 class SoakLoad(CampaignLoad):
     workers_load, agent_client, agents_count = TidyLoad, TimedWorker, 16
+
+    def since(self, moment):
+        """Seconds of each call that was answered since then."""
+        for worker in self.agents.workers:
+            newest_first = (worker.times[n] for n in range(len(worker.times) - 1, -1, -1))
+            for _, seconds in itertools.takewhile(lambda entry: entry[0] > moment, newest_first):
+                yield seconds
 
     def times(self):
         """Of all calls of the agents: (when, seconds)."""
