@@ -280,7 +280,7 @@ class Soak:
         with self._rig() as self.rig:
             self.rig.start()
             load = SoakLoad(self.rig, self.options.seed, self.options)
-            watch = Watch(self.rig, load, min(60, self.window_s / 12))
+            watch = Watch(self.rig, load, min(60, self.window_s / 6))
             footprints = Footprints(self.rig.programs, min(10, self.window_s / 60))
             footprints.start()
             self.report.start()
