@@ -1,276 +1,264 @@
-"""Measures how events leave: from the commit of a tool call to the broker's acknowledgement, and how
-many a second, through each transport, beside what the parts themselves can do: daprd's bulk publish
-by a load tool of ours, Kafka by its own kafka-producer-perf-test, and PostgreSQL reading and marking
-alone. All on one machine, in one run. Prints what was measured and, as its last line, one JSON
-object. See docs/benchmarks.md.
+"""Measures how events leave and arrive: from the commit of a tool call to the broker's
+acknowledgement and to a consumer's committed effect, and how many a second leave a backlog, through
+each transport. Beside it, on the same parts and in interleaved rounds: what the parts do alone
+(daprd's bulk publish by a load of ours, Kafka by its own kafka-producer-perf-test), and the plain
+alternative, a publisher that polls the outbox in SQL. Prints what was measured, with the floors and goals, and, as
+its last line, one JSON object. See docs/relay.md.
 
-usage: ./todo bench events [--quick] [--size] [--transport NAME ...]
+usage: ./todo bench events [--quick] [--size] [--transport NAME ...] [--report FILE]
   --quick      a check that the bench works, not a measurement
   --size       how large the outbox is while 1,000,000 events pass through it and none is kept
-  --transport  only these of nobody, direct, kafka, dapr-kafka, dapr-redis
+  --transport  only these of direct, kafka, dapr-kafka, dapr-redis
+  --report     where the tables go, in Markdown
 
-A latency here is from the row's created_at to its published_at: it begins before the commit and ends
-after the acknowledgement, when the row is marked."""
+Both latencies begin when the row is written, before its commit. The first ends when the row is
+marked as acknowledged; the second when the consumer's transaction commits, in which its effect and
+its inbox row are."""
 
 import argparse
-import http.client
 import json
 import os
-import re
+import statistics
 import subprocess
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+import tables  # noqa: E402
 import todo_server  # noqa: E402
-from sink import Sink  # noqa: E402
-from stack import Daprd, Kafka, Redis, pubsub_kafka, pubsub_redis  # noqa: E402
+from event_rig import FILL, INSERT, EventRig, together, tool_call  # noqa: E402
+from goals import AT_LEAST, AT_MOST, number, verdict  # noqa: E402
+from instructions import Connection  # noqa: E402
 from todo_server import wait_for  # noqa: E402
 
-TRANSPORTS = ("nobody", "direct", "kafka", "dapr-kafka", "dapr-redis")
-BYTES = 400  # of an event as it goes out
-BULK, BULK_CONNECTIONS = 100, 4
+# Transport: who publishes through it, in the order of a round.
+WHO = {"direct": ("nobody", "relay"), "kafka": ("relay", "poll 1000", "poll 100"),
+       "dapr-kafka": ("relay",), "dapr-redis": ("relay",)}
+RATES = (50, 500)
+CONNECTIONS = {50: 1, 500: 8}
+NAMES = {"direct": "direct", "kafka": "Kafka", "dapr-kafka": "Dapr to Kafka",
+         "dapr-redis": "Dapr to Redis"}
+CALL = tool_call("add_task", title="a task of the usual length", priority="high")
 
-INSERT = """insert into todo.outbox (id, key, topic, type, data)
-select todo.uuid_v7(), (n % 5000 + 1)::text, 'task-events', 'TaskUpdatedEvent',
-       jsonb_build_object('n', n, 'fill', repeat('x', {fill})) from generate_series(1, {count}) n"""
-LATENCY = """select count(*), round(1000 * percentile_cont(0.5) within group (order by s)::numeric, 2),
-    round(1000 * percentile_cont(0.95) within group (order by s)::numeric, 2),
-    round(1000 * percentile_cont(0.99) within group (order by s)::numeric, 2)
-from (select extract(epoch from published_at - created_at) as s from todo.outbox
-      where published_at is not null) x"""
+MEASURES = ("acked_p50", "acked_p95", "acked_p99", "effect_p50", "effect_p95", "effect_p99")
+LATENCY = "select count(*), " + ", ".join(
+    f"round(1000 * percentile_cont({share}) within group (order by {what})::numeric, 2)"
+    for what in ("acked", "effect") for share in (.5, .95, .99)) + """
+from (select extract(epoch from o.published_at - o.created_at) as acked,
+             extract(epoch from pg_xact_commit_timestamp(i.xmin) - o.created_at) as effect
+      from todo.outbox o
+      left join todo.inbox i on i.event_id = o.id and i.consumer = 'recorder') x"""
+WITHOUT_EFFECT = """select count(*) from todo.outbox o where not exists
+    (select from todo.inbox i where i.event_id = o.id and i.consumer = 'recorder')"""
+FORGET = "truncate todo.outbox, todo.inbox"
 THROUGHPUT = """select count(*) / extract(epoch from max(published_at) - min(published_at))
 from todo.outbox"""
 
+# (transport, figure): which way it goes, floor, goal. Those of the latencies are for 500 a second.
+GOALS = {("kafka", "acked_p95"): (AT_MOST, 50, 8),
+         ("dapr-kafka", "acked_p95"): (AT_MOST, 100, 15),
+         ("dapr-kafka", "effect_p95"): (AT_MOST, 200, 40),
+         ("kafka", "ratio"): (AT_LEAST, .3, .8), ("dapr-kafka", "ratio"): (AT_LEAST, .5, .9),
+         ("dapr-redis", "ratio"): (AT_LEAST, .5, .9)}
 
-class Bench:
-    def __init__(self, options):
-        self.options = options
+
+def call_at(port, rate, seconds):
+    """add_task at a rate, by as many connections as it takes."""
+    connections = CONNECTIONS[rate]
+    end = time.monotonic() + seconds
+
+    def work(number_of):
+        connection = Connection(port)
+        due = time.monotonic() + number_of / rate
+        while due < end:
+            time.sleep(max(0, due - time.monotonic()))
+            connection.call("add_task", CALL)
+            due += connections / rate
+        connection.close()
+
+    together(work, range(connections))
+
+
+class Transport:
+    """One transport's figures. Latencies come first: a backlog would wait for the recorder else."""
+
+    def __init__(self, name, options):
+        self.name = name
         self.count = 5000 if options.quick else 100000
-        self.seconds = 2 if options.quick else 15
-        self.postgres = todo_server.Postgres(fsync=True)
-        self.closers = [self.postgres.close]
-        self.figures = {"cores": os.cpu_count(), "load_before": os.getloadavg()[0],
-                        "events": self.count, "transports": {}}
-        subprocess.run([todo_server.server_binary(), "migrate"], check=True, env=self.env(),
+        self.seconds = 2 if options.quick else 10
+        self.rounds = 1 if options.quick else 3
+        self.who = WHO[name]
+        self.latencies = {(who, rate): [] for who in self.who for rate in RATES}
+        self.rates = {who: [] for who in self.who}
+        self.limits = []
+
+    def latency(self, rig, who, rate):
+        postgres = rig.postgres
+
+        def arrived():
+            rig.wait_published()
+            if who != "nobody":
+                wait_for(lambda: postgres.value(WITHOUT_EFFECT) == "0", 120, "the last effect")
+
+        postgres.query(FORGET)
+        with rig.serving(who) as server:
+            call_at(server.port, 50, 1)  # the way is open before it is measured
+            arrived()
+            postgres.query(FORGET)
+            call_at(server.port, rate, self.seconds)
+            arrived()
+            count, *values = postgres.query(LATENCY)[0]
+        got = {"per_second": int(count) / self.seconds}
+        return got | {name: float(v) for name, v in zip(MEASURES, values) if v}
+
+    def throughput(self, rig, who):
+        """A backlog, published by who has nothing else to do. What Kafka has then must be all."""
+        rig.backlog(self.count)
+        before = rig.in_kafka() if rig.kafka else None
+        with rig.publisher(who, sink=True):
+            rig.wait_published()
+        if rig.kafka:
+            assert rig.in_kafka() - before == self.count, "events did not reach Kafka once each"
+        return float(rig.postgres.value(THROUGHPUT))
+
+    def measure(self):
+        with EventRig(self.name) as rig:
+            rig.start()
+            for _ in range(self.rounds):
+                for who, rate in self.latencies:
+                    self.latencies[who, rate].append(self.latency(rig, who, rate))
+            assert rig.postgres.value("select count(*) from todo.dead_letters") == "0"
+            for part in (rig.server, rig.recorder, *rig.sidecars[1:]):
+                part.stop()
+            for _ in range(self.rounds):
+                for who in self.who:
+                    self.rates[who].append(self.throughput(rig, who))
+                if limit := rig.limit(self.count):
+                    self.limits.append(limit)
+        return self
+
+    def figures(self):
+        """{who: medians}"""
+        limit = statistics.median(self.limits) if self.limits else None
+        found = {}
+        for who in self.who:
+            got = {"per_second": statistics.median(self.rates[who])}
+            if limit:
+                got |= {"limit": limit, "ratio": got["per_second"] / limit}
+            for rate in RATES:
+                taken = self.latencies[who, rate]
+                got[str(rate)] = {key: statistics.median(one[key] for one in taken)
+                                  for key in taken[0]}
+            found[who] = got
+        return found
+
+
+# ---- the tables ----------------------------------------------------------------------------------
+
+
+def label(transport, who):
+    if who == "nobody":
+        return "nobody subscribes"
+    polls = f", polled every {who.split()[1]} ms" if who.startswith("poll") else ""
+    return NAMES[transport] + polls
+
+
+def judged(transport, who, figure, value):
+    """(floor and goal, verdict) of the relay's."""
+    goal = GOALS.get((transport, figure)) if who == "relay" else None
+    if not goal or value is None:
+        return "", ""
+    return f"{number(goal[1])}, {number(goal[2])}", verdict(value, *goal)
+
+
+def rows_of(figures):
+    """Both tables: [heading, rows]."""
+    backlog, latencies = [], []
+    for transport, whole in figures.items():
+        for who, got in whole.items():
+            name = label(transport, who)
+            limit, ratio = got.get("limit"), got.get("ratio")
+            backlog.append([name, number(got["per_second"]), number(limit), number(ratio),
+                            *judged(transport, who, "ratio", ratio)])
+            for rate in RATES:
+                at = got[str(rate)]
+                row = [name, number(at["per_second"])]
+                for end in ("acked", "effect"):
+                    row += [number(at.get(f"{end}_p{p}")) for p in (50, 95, 99)]
+                    figure = f"{end}_p95"
+                    row += (judged(transport, who, figure, at.get(figure)) if rate == 500
+                            else ["", ""])
+                latencies.append(row)
+    judge = ["floor, goal", ""]
+    p = ["p50", "p95", "p99"]
+    return [[["way", "events/s from a backlog", "its part alone", "ratio", *judge], backlog],
+            [["way", "calls/s", *(f"acked {x} ms" for x in p), *judge,
+              *(f"effect {x} ms" for x in p), *judge], latencies]]
+
+
+# ---- the outbox's size ---------------------------------------------------------------------------
+
+
+def size(quick):
+    """Events come as fast as they leave, and are deleted as soon as they have left."""
+    count, step = (20000, 5000) if quick else (1000000, 10000)
+    postgres = todo_server.Postgres(fsync=True)
+    env = {**os.environ, "DATABASE_URL": postgres.url, "LOG_LEVEL": "warn",
+           "EVENT_SUBSCRIBERS": " ", "OUTBOX_RETENTION_HOURS": "0"}
+    largest = 0
+
+    def look():
+        nonlocal largest
+        waiting, now = postgres.query(
+            "select (select count(*) from (select from todo.outbox where published_at is null"
+            " limit 60000) x), pg_total_relation_size('todo.outbox')")[0]
+        largest = max(largest, int(now))
+        return int(waiting)
+
+    try:
+        subprocess.run([todo_server.server_binary(), "migrate"], check=True, env=env,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.kafka = self.redis = None
-
-    def env(self, **more):
-        return {**os.environ, "DATABASE_URL": self.postgres.url, "LOG_LEVEL": "warn", **more}
-
-    def close(self):
-        for close in reversed(self.closers):
-            close()
-
-    def opened(self, part):
-        part.start()
-        self.closers.append(part.close)
-        return part
-
-    # ---- the ways out ----------------------------------------------------------------------------
-
-    def need_kafka(self):
-        if not self.kafka:
-            self.kafka = self.opened(Kafka())
-        return self.kafka
-
-    def sidecar(self, kind):
-        folder = os.path.join(self.postgres.dir, f"components-{kind}")
-        if kind == "kafka":
-            pubsub_kafka(folder, self.need_kafka().brokers)
-        else:
-            self.redis = self.redis or self.opened(Redis())
-            pubsub_redis(folder, f"127.0.0.1:{self.redis.port}")
-        return self.opened(Daprd(f"backend-{kind}", folder))
-
-    def settings(self, transport):
-        """The settings of one, and the sidecar that it needs."""
-        if transport == "nobody":
-            return {"EVENT_SUBSCRIBERS": " "}, None
-        if transport == "direct":
-            sink = Sink()
-            self.closers.append(sink.close)
-            return {"EVENT_SUBSCRIBERS": f"task-events={sink.url}"}, None
-        if transport == "kafka":
-            return {"KAFKA_BROKERS": self.need_kafka().brokers}, None
-        daprd = self.sidecar(transport.split("-")[1])
-        return {"USE_DAPR": "true", "DAPR_HTTP_PORT": str(daprd.port)}, daprd
-
-    # ---- figures ---------------------------------------------------------------------------------
-
-    def throughput(self, settings):
-        """A backlog, published by a relay that has nothing else to do."""
-        self.postgres.query("truncate todo.outbox, todo.relay")
-        self.postgres.query(INSERT.format(fill=max(0, BYTES - 330), count=self.count))
-        self.postgres.query("analyze todo.outbox")
-        relay = subprocess.Popen([todo_server.server_binary(), "relay"], env=self.env(**settings),
+        relay = subprocess.Popen([todo_server.server_binary(), "relay"], env=env,
                                  stdout=subprocess.DEVNULL)
-        try:
-            self.wait_published()
-        finally:
-            relay.terminate()
-            relay.wait(30)
-        return float(self.postgres.value(THROUGHPUT))
-
-    def latency(self, settings, rate):
-        """Tool calls at a rate, by as many connections as it takes."""
-        server = todo_server.Server(self.postgres.url, {"TODO_USER": "bench", "LOG_LEVEL": "info",
-                                                        **settings})
-        try:
-            self.call(server.port, 50, 1)  # the way is open before it is measured
-            self.wait_published()
-            self.postgres.query("truncate todo.outbox")
-            self.call(server.port, rate, self.seconds)
-            self.wait_published()
-            count, p50, p95, p99 = self.postgres.query(LATENCY)[0]
-        finally:
-            server.stop()
-        return {"per_second": int(count) / self.seconds, "p50_ms": float(p50), "p95_ms": float(p95),
-                "p99_ms": float(p99)}
-
-    def wait_published(self):
-        wait_for(lambda: self.postgres.value(
-            "select count(*) from todo.outbox where published_at is null") == "0", 300, "relay")
-
-    def call(self, port, rate, seconds):
-        workers = 8 if rate > 100 else 1
-        end = time.monotonic() + seconds
-
-        def work(number):
-            client = todo_server.Client(port)
-            due = time.monotonic() + number / rate
-            while due < end:
-                time.sleep(max(0, due - time.monotonic()))
-                client.call("add_task", title="a task of the usual length", priority="high")
-                due += workers / rate
-            client.close()
-
-        threads = [threading.Thread(target=work, args=(n,)) for n in range(workers)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    # ---- the limits of the parts -----------------------------------------------------------------
-
-    def daprd_limit(self, daprd):
-        """Events a second by the sidecar's bulk publish, without us."""
-        event = {"specversion": "1.0", "id": "0", "source": "/bench", "type": "TaskUpdatedEvent",
-                 "datacontenttype": "application/json", "data": {"fill": ""}}
-        event["data"]["fill"] = "x" * (BYTES - len(json.dumps(event)))
-        body = json.dumps([{"entryId": str(n), "contentType": "application/cloudevents+json",
-                            "event": event, "metadata": {"partitionKey": str(n)}}
-                           for n in range(BULK)])
-        publishes = self.count // BULK
-
-        def work(share):
-            connection = http.client.HTTPConnection("127.0.0.1", daprd.port)
-            for _ in range(share):
-                connection.request("POST", "/v1.0/publish/bulk/pubsub-kafka/task-events", body,
-                                   {"Content-Type": "application/json"})
-                answer = connection.getresponse()
-                answer.read()
-                if answer.status not in (200, 204):
-                    raise RuntimeError(f"daprd answered {answer.status}")
-
-        work(3)
-        threads = [threading.Thread(target=work, args=(publishes // BULK_CONNECTIONS,))
-                   for _ in range(BULK_CONNECTIONS)]
         before = time.monotonic()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return publishes // BULK_CONNECTIONS * BULK_CONNECTIONS * BULK / (time.monotonic() - before)
-
-    def kafka_limit(self):
-        out = self.need_kafka().tool(
-            "org.apache.kafka.tools.ProducerPerformance", "--topic", "task-events",
-            "--num-records", str(self.count), "--record-size", str(BYTES), "--throughput", "-1",
-            "--producer-props", f"bootstrap.servers={self.kafka.brokers}", "acks=all",
-            "enable.idempotence=true")
-        return float(re.findall(r"([\d.]+) records/sec", out)[-1])
-
-    # ---- the table -------------------------------------------------------------------------------
-
-    def size(self):
-        """Events come as fast as they leave, and are deleted as soon as they have left."""
-        count, step = (20000, 5000) if self.options.quick else (1000000, 10000)
-        self.postgres.query("truncate todo.outbox, todo.relay")
-        relay = subprocess.Popen(
-            [todo_server.server_binary(), "relay"], stdout=subprocess.DEVNULL,
-            env=self.env(EVENT_SUBSCRIBERS=" ", OUTBOX_RETENTION_HOURS="0"))
-        largest, before = 0, time.monotonic()
-
-        def look():
-            nonlocal largest
-            waiting, size = self.postgres.query(
-                "select (select count(*) from (select from todo.outbox where published_at is null"
-                " limit 60000) x), pg_total_relation_size('todo.outbox')")[0]
-            largest = max(largest, int(size))
-            return int(waiting)
-
         try:
             for _ in range(count // step):
-                self.postgres.query(INSERT.format(fill=BYTES - 330, count=step))
+                postgres.query(INSERT.format(fill=FILL, count=step))
                 wait_for(lambda: look() < 50000, 120, "the relay")
             wait_for(lambda: look() == 0, 120, "the relay")
             seconds = time.monotonic() - before
-            wait_for(lambda: self.postgres.value("select count(*) from todo.outbox") == "0", 120,
+            wait_for(lambda: postgres.value("select count(*) from todo.outbox") == "0", 120,
                      "the purge")
-            final = int(self.postgres.value("select pg_total_relation_size('todo.outbox')"))
+            final = int(postgres.value("select pg_total_relation_size('todo.outbox')"))
         finally:
             relay.terminate()
             relay.wait(30)
-        self.figures["size"] = {"events": count, "seconds": seconds, "largest_bytes": largest,
-                                "final_bytes": final}
-        print(f"{count} events in {seconds:.0f} s: the outbox had at most {largest / 1e6:.0f} MB, "
-              f"{final / 1e6:.0f} MB at the end", flush=True)
-
-    # ---- all of it -------------------------------------------------------------------------------
-
-    def measure(self, transport):
-        settings, daprd = self.settings(transport)
-        got = {"limit": None}
-        if transport == "kafka":
-            got["limit"] = self.kafka_limit()
-        elif daprd:
-            got["limit"] = self.daprd_limit(daprd)
-        got["per_second"] = self.throughput(settings)
-        got["latency"] = {str(rate): self.latency(settings, rate) for rate in (50, 500)}
-        if daprd:
-            daprd.stop()
-        self.figures["transports"][transport] = got
-        ratio = got["per_second"] / got["limit"] if got["limit"] else None
-        print(f"{transport:11} {got['per_second']:9.0f} {got['limit'] or 0:9.0f} "
-              f"{ratio or 0:6.2f}  " + "  ".join(
-                  f"{rate}/s: {g['p50_ms']:.1f} {g['p95_ms']:.1f} {g['p99_ms']:.1f} ms"
-                  for rate, g in got["latency"].items()), flush=True)
-
-    def run(self):
-        if self.options.size:
-            self.size()
-            print(json.dumps(self.figures))
-            return
-        print("transport    events/s  its part  ratio  commit to marked: p50 p95 p99")
-        for transport in self.options.transport or TRANSPORTS:
-            self.measure(transport)
-        self.figures["load_after"] = os.getloadavg()[0]
-        print(json.dumps(self.figures))
+    finally:
+        postgres.close()
+    print(f"{count} events in {seconds:.0f} s: the outbox had at most {largest / 1e6:.0f} MB, "
+          f"{final / 1e6:.0f} MB at the end", flush=True)
+    return {"events": count, "seconds": seconds, "largest_bytes": largest, "final_bytes": final}
 
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__, add_help=False)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--size", action="store_true")
-    parser.add_argument("--transport", action="append", choices=TRANSPORTS)
-    bench = Bench(parser.parse_args())
-    try:
-        bench.run()
-    finally:
-        bench.close()
+    parser.add_argument("--transport", action="append", choices=WHO)
+    parser.add_argument("--report")
+    options = parser.parse_args()
+    figures = {"cores": os.cpu_count(), "load_before": os.getloadavg()[0], "transports": {}}
+    if options.size:
+        print(json.dumps(figures | {"size": size(options.quick)}))
+        return
+    for name in options.transport or WHO:
+        figures["transports"][name] = Transport(name, options).measure().figures()
+        for table in rows_of({name: figures["transports"][name]}):
+            print(tables.plain(*table), flush=True)
+    figures["load_after"] = os.getloadavg()[0]
+    if options.report:
+        tables.write(options.report, rows_of(figures["transports"]))
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":
