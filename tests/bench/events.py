@@ -124,6 +124,7 @@ class Transport:
     def measure(self):
         with EventRig(self.name) as rig:
             rig.start()
+            rig.warm()
             for _ in range(self.rounds):
                 for who, rate in self.latencies:
                     self.latencies[who, rate].append(self.latency(rig, who, rate))

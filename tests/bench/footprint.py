@@ -52,10 +52,11 @@ def stripped_mb(path):
         return os.path.getsize(f.name) / 1e6
 
 
-def private_mb(pid):
-    """What no other process could share: heap, stacks, and data that was relocated or written."""
+def exact_mb(pid, what):
+    """Rss, or Anonymous: what no other process could share, as heap, stacks, and data that was
+    relocated or written. The figures of /proc/PID/status are some pages off."""
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-        return int(re.search(r"^Anonymous:\s+(\d+)", f.read(), re.MULTILINE).group(1)) / 1024
+        return int(re.search(rf"^{what}:\s+(\d+)", f.read(), re.MULTILINE).group(1)) / 1024
 
 
 def settle(pid, quiet_s, most_s):
@@ -120,7 +121,8 @@ class Footprint:
         self.programs[name] = {
             "file_mb": stripped_mb(binary), "ready_ms": statistics.median(starts),
             "start_mb": extra.resident_mb(process.pid, "VmHWM"),
-            "idle_mb": extra.resident_mb(process.pid), "private_mb": private_mb(process.pid)}
+            "idle_mb": exact_mb(process.pid, "Rss"),
+            "private_mb": exact_mb(process.pid, "Anonymous")}
 
     def worked(self, name, what, work, count, record=None):
         got = work.end(count) | {"record": record}
