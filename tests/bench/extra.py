@@ -1,4 +1,4 @@
-"""What is no throughput: memory, cold starts, tokens, instructions."""
+"""What is no throughput: memory, cold starts, tokens."""
 
 import json
 import os
@@ -165,31 +165,3 @@ def tokens(world):
         return got
     finally:
         server.stop()
-
-
-# ---- instructions ------------------------------------------------------------------------------
-
-
-def instructions_of(world, operation, calls):
-    """All of a run of the server that answers so many calls, one at a time, and ends."""
-    out = f"{world.dir}/callgrind"
-    env = {**world.server.env, "LOG_LEVEL": "info"}
-    wrapper = f"{world.dir}/under-valgrind"
-    with open(wrapper, "w", encoding="utf-8") as f:
-        f.write(f'#!/bin/sh\nexec valgrind -q --tool=callgrind --callgrind-out-file={out} '
-                f'{os.environ["TODO_MCP"]} "$@"\n')
-    os.chmod(wrapper, 0o755)
-    server = Server(world.postgres.url, env=env, binary=wrapper)
-    client = Client(server.port)
-    for _ in range(calls):
-        client.call(operation, **world.arguments(operation))
-    client.close()
-    server.stop()
-    with open(out, encoding="utf-8") as f:
-        return int(re.search(r"^(?:totals|summary): (\d+)", f.read(), re.MULTILINE).group(1))
-
-
-def instructions(world, operation, calls):
-    """Of the server a call: the difference between N and 2N calls, so that the start goes out."""
-    return (instructions_of(world, operation, 2 * calls)
-            - instructions_of(world, operation, calls)) / calls

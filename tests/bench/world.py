@@ -1,16 +1,17 @@
-"""What is measured and on what: a cluster with tasks, todo-mcp, the peer on the Go SDK, and the SQL
-that all of them run."""
+"""What is measured and on what: a cluster with tasks, todo-mcp, its peers, and the SQL that all of them
+run."""
 
+import datetime
 import functools
 import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from plans import statements  # noqa: E402
 from todo_server import MODERN, Client, Postgres, Server  # noqa: E402
 
 META = {"io.modelcontextprotocol/protocolVersion": MODERN,
@@ -35,36 +36,26 @@ STATEMENTS = {
     "search_tasks": ("task_search", ["{user}", "'quarterly'", "21", "'{f,t}'", "'infinity'", "0",
                                      "0"]),
 }
-PEER_PARAMS = {"add_task": 8, "get_task": 2, "list_tasks": 2}  # the rest are constants there
 POOL_SIZE = 16
-SEED_TASKS = 1000
-LARGE_TASKS = 5_000_000
-LARGE_OWN = 1_000_000  # of which so many are the caller's; the rest belong to other users
-OTHER_USERS = 4000
+# How many tasks the table has, how many of them are the caller's, and how many other users have the
+# rest.
+SIZES = {1_000: (1_000, 0), 100_000: (20_000, 400), 5_000_000: (1_000_000, 4_000)}
+SMALL, MIDDLE, LARGE = SIZES
+# What every answer has to say of a task.
+MEMBERS = ("id", "title", "description", "completed", "priority", "due_date", "timezone", "version",
+           "created_at")
 
 
-def statements(*args):
-    return subprocess.run([os.environ["TODO_STATEMENTS"], *args], check=True,
-                          stdout=subprocess.PIPE, text=True).stdout.strip()
-
-
-class Peer:
-    """The server on the official Go SDK, over HTTP on a free port."""
-
-    def __init__(self, world):
-        env = {**os.environ, "DATABASE_URL": world.postgres.url,
-               "PGOPTIONS": world.session_options}
-        for operation, count in PEER_PARAMS.items():
-            keep = {n: f"${n}" for n in range(1, count + 1)}
-            env[f"SQL_{operation.upper()}"] = world.sql(operation, keep)
-        self.process = subprocess.Popen([os.environ["TODO_PEER"]], env=env, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, text=True)
-        self.port = int(self.process.stdout.readline())
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(30)
-        self.process.stdout.close()
+def essence(task):
+    """A task's MEMBERS, times to the millisecond. Lists leave out what is null."""
+    got = {**dict.fromkeys(MEMBERS), **{k: v for k, v in task.items() if k in MEMBERS}}
+    if "status" in task:
+        got["completed"] = task["status"] == "completed"
+    for member in ("due_date", "created_at"):
+        if got[member]:
+            time = datetime.datetime.fromisoformat(got[member])
+            got[member] = time.replace(microsecond=time.microsecond // 1000 * 1000)
+    return got
 
 
 class World:
@@ -72,18 +63,17 @@ class World:
         """`env` and `binary` are the server's."""
         self.dir = tempfile.mkdtemp(prefix="todo-bench-")
         self.postgres = Postgres(settings=["shared_buffers=512MB", "max_wal_size=8GB",
-                                           "maintenance_work_mem=1GB"])
+                                           "maintenance_work_mem=1GB", "max_connections=500"])
         self.server = Server(self.postgres.url, env={"POOL_SIZE": str(POOL_SIZE), **(env or {})},
                              binary=binary)
-        self.peer = None
+        self.tasks = 0  # in the table, but for those that are added while it is measured
+        self.last_id = 0  # of them
 
     @functools.cached_property
     def session_options(self):
         return statements("-o")
 
     def close(self):
-        if self.peer:
-            self.peer.close()
         if self.server.is_running():
             self.server.stop()
         self.postgres.close()
@@ -96,29 +86,43 @@ class World:
         self.first_id = client.call("add_task", title="Prepare the quarterly review")["id"]
         client.close()
         self.user_id = int(self.postgres.value("select user_id from todo.tasks limit 1"))
-        self._insert("$user", f"generate_series(1, {SEED_TASKS}) n", "n % 50 = 0")
-        self.postgres.query("vacuum analyze")
+        self._insert(str(self.user_id), f"generate_series(1, {SMALL - 1}) n", "n % 50 = 0")
+        self._settle(SMALL)
 
-    def grow(self):
-        """To LARGE_TASKS. The indexes that are no constraints are made anew afterwards, and foreign
+    def grow(self, size):
+        """To one of SIZES. The indexes that are no constraints are made anew afterwards, and foreign
         keys are not checked: what is put in is known to be right."""
+        own, users = SIZES[size]
         indexes = self.postgres.query(
             "select indexrelid::regclass, pg_get_indexdef(indexrelid) from pg_index "
             "where indrelid = 'todo.tasks'::regclass and not indisprimary and indexrelid not in "
             "(select conindid from pg_constraint where contype in ('u', 'x'))")
         self.postgres.query(
             "insert into todo.users (subject) "
-            f"select 'other ' || n from generate_series(1, {OTHER_USERS}) n")
+            f"select 'other ' || {size} || ' ' || n from generate_series(1, {users}) n")
         for name, _ in indexes:
             self.postgres.query(f"drop index {name}")
-        self._insert("$user", f"generate_series(1, {LARGE_OWN}) n", "false")
-        others = LARGE_TASKS - LARGE_OWN - SEED_TASKS
-        self._insert("u.id", f"(select id from todo.users where id <> {self.user_id}) u, "
-                             f"generate_series(1, {others // OTHER_USERS}) n", "n % 50 = 0")
+        more = own - SIZES[self.tasks][0]
+        self._insert(str(self.user_id), f"generate_series(1, {more}) n", "false")
+        self._insert("u.id", f"(select id from todo.users where subject like 'other {size} %') u, "
+                             f"generate_series(1, {(size - self.tasks - more) // users}) n",
+                     "n % 50 = 0")
         for _, definition in indexes:
             self.postgres.query(definition)
-        self.postgres.query("vacuum analyze todo.tasks")
+        self._settle(size)
+
+    def _settle(self, size):
+        self.tasks = size
+        self.last_id = int(self.postgres.value("select max(id) from todo.tasks"))
+        self.postgres.query("vacuum analyze")
         self.postgres.query("checkpoint")
+
+    def shrink(self):
+        """Takes away what was added since it grew, so that all find a table of the same size."""
+        self.postgres.query(f"delete from todo.tasks where user_id = {self.user_id}"
+                            f" and id > {self.last_id}")
+        self.postgres.query("truncate todo.outbox")
+        self.postgres.query("vacuum todo.tasks")
 
     def _insert(self, user, rows, is_quarterly):
         """Older than what is there, in the order of `n`, so that a list shows the same page."""
@@ -126,7 +130,7 @@ class World:
             "set session_replication_role = replica; "
             "insert into todo.tasks (user_id, title, description, priority, due_date, timezone, "
             "created_at) "
-            f"select {user.replace('$user', str(self.user_id))}, 'Task ' || n || case when "
+            f"select {user}, 'Task ' || n || case when "
             f"{is_quarterly} then ' quarterly' else '' end, 'Some words about task ' || n, n % 4, "
             "now() + n * interval '1 minute', 'UTC', now() - interval '10 years' + n * interval "
             f"'1 second' from {rows}")
@@ -144,15 +148,12 @@ class World:
             "name": operation, "arguments": arguments or self.arguments(operation), "_meta": META}})
 
     def check(self, port, operation):
-        """That what is measured is an answer, and the right one."""
+        """The answer, which has to be the right one."""
         client = Client(port)
         answer = client.call(operation, **self.arguments(operation))
         client.close()
         if operation == "add_task":
-            title = self.postgres.value(
-                f"select title from todo.tasks where user_id = {self.user_id} and id = "
-                f"{answer['id']}")
-            assert answer["title"] == title == ARGUMENTS[operation]["title"], answer
+            self._check_added(answer)
         elif operation == "get_task":
             assert (answer["id"], answer["title"]) == (
                 self.first_id, "Prepare the quarterly review"), answer
@@ -160,6 +161,26 @@ class World:
             titles = [task["title"] for task in answer["tasks"]]
             assert len(titles) == 20, titles
             assert operation != "search_tasks" or all("quarterly" in t for t in titles), titles
+        return answer
+
+    def _check_added(self, answer):
+        title = ARGUMENTS["add_task"]["title"]
+        rows = self.postgres.query(
+            "select t.title, o.topic, o.type, o.data ->> 'title' from todo.tasks t"
+            " join todo.outbox o on o.key = t.id::text"
+            f" where t.user_id = {self.user_id} and t.id = {answer['id']}")
+        assert rows == [[title, "task-events", "TaskCreatedEvent", title]], (answer, rows)
+        assert answer["title"] == title, answer
+
+    def check_same(self, port, operation):
+        """That a peer answers what todo-mcp answers."""
+        ours, theirs = (self.check(p, operation) for p in (self.server.port, port))
+        for ours, theirs in zip(*(answer.get("tasks", [answer]) for answer in (ours, theirs))):
+            ours, theirs = essence(ours), essence(theirs)
+            if operation == "add_task":  # two tasks, one after the other
+                for one in (ours, theirs):
+                    assert one.pop("id") > 0 and one.pop("created_at"), one
+            assert ours == theirs, (operation, ours, theirs)
 
     def _values(self, operation):
         return [v.format(user=self.user_id, task=self.first_id) if v.startswith("{") else v

@@ -47,9 +47,9 @@ build_rust() {
         exit 77
     fi
     scratch=$(mktemp -d)
-    PATH="$(dirname "$cargo"):$PATH" "$cargo" build -q --locked \
+    PATH="$(dirname "$cargo"):$PATH" "$cargo" build -q --locked --release \
         --manifest-path "$folder/Cargo.toml" --target-dir "$scratch" >&2
-    mv "$scratch/debug/bridge" "$1"
+    mv "$scratch/release/program" "$1"
     rm -rf "$scratch"
 }
 
