@@ -19,13 +19,14 @@ from campaign_rig import CampaignRig  # noqa: E402
 from campaign_report import Report, add_options  # noqa: E402
 from events import IN_HAND, Keeper  # noqa: E402
 from footprint import Footprints  # noqa: E402
-from kinds import Expiry, Fault, Kill, rounds  # noqa: E402
+from kinds import Certificate, Fault, Keys, Kill, Tokens, rounds  # noqa: E402
 from stack.alone import alone  # noqa: E402
 from verdict import Verdict  # noqa: E402
 from workers_verdict import WorkersVerdict  # noqa: E402
 
 RECOVERY_MAX_S = 120
 CALM_S = 1.0
+LONG_MIN = 30  # a campaign that says something of slopes
 
 
 def casts_doubt(fault: Fault):
@@ -56,8 +57,8 @@ class Recovery:
             return f"not ready: {unready}"
         if self.mark is None:
             self.mark = self._ask("select coalesce(max(seq), 0) from todo.outbox")
-        if self.load.answered() <= self.answered:
-            return "no call is answered"
+        if ways := self.load.unanswered(self.answers):
+            return f"no call is answered with a {' or a '.join(ways)}"
         topics = ", ".join(f"'{topic}'" for topic in self.rig.recorded_topics)
         count = self.mark is not None and self._ask(
             "select count(*) from todo.outbox o where seq > {0} and seq <= {1} and dead_reason is null"
@@ -70,7 +71,7 @@ class Recovery:
     def wait(self):
         """Seconds."""
         began = time.monotonic()
-        self.mark, self.answered = None, self.load.answered()
+        self.mark, self.answers = None, CountingClient.answers.copy()
         while waits := self._waits():
             if fault := self.load.fault():
                 raise fault
@@ -98,7 +99,7 @@ class Campaign:
                 fault.begin()
                 time.sleep(0.3)
         finally:
-            for fault in sorted(begun, key=lambda f: (isinstance(f, Expiry), f.began + f.seconds)):
+            for fault in sorted(begun, key=lambda f: (isinstance(f, Keys), f.began + f.seconds)):
                 time.sleep(max(0.0, fault.began + fault.seconds - time.time()))
                 fault.end()
                 fault.ended = time.time()
@@ -111,7 +112,8 @@ class Campaign:
         recovery.wait()
         self.report.start()
         end = time.monotonic() + self.options.window_s
-        for faults in rounds(rig, random.Random(f"{self.options.seed}-{self.options.transport}")):
+        for faults in rounds(rig, random.Random(f"{self.options.seed}-{self.options.transport}"),
+                             self.options.first):
             if time.monotonic() > end:
                 return
             names = " and ".join(map(str, faults))
@@ -137,19 +139,33 @@ class Campaign:
         rig.stop_workers()
         for verdict in (events, workers):
             verdict.check()
+        workers.faults += self.check_mails(rig.sink.mails())
         return events, workers
 
-    def check_footprints(self, figures):
-        for name, found in figures.items():
+    def check_footprints(self, footprints):
+        if self.options.minutes >= LONG_MIN:
+            for name, rise in footprints.leaks(self.options.slope):
+                yield f"{name} has grown by {rise} KiB a minute"
+        for name, found in footprints.figures().items():
             if found["MiB max"] > self.options.memory:
                 yield f"{name} has grown to {found['MiB max']} MiB"
             if found["fds max"] > self.options.descriptors:
                 yield f"{name} has had {found['fds max']} descriptors"
 
     def check_expiry(self):
-        expired = any(isinstance(f, Expiry) for f, *_ in self.report.rows)
-        if expired and not CountingClient.refusals:
-            yield "credentials expired, and no call was refused"
+        for kind, way in ((Keys, "key"), (Tokens, "token")):
+            expired = any(isinstance(f, kind) for f, *_ in self.report.rows)
+            if expired and not CountingClient.refusals[way]:
+                yield f"each {way} expired, and no call was refused"
+
+    def check_mails(self, mails):
+        """Each was encrypted, and none went to a server whose certificate had expired."""
+        times = [(f.from_s, f.to_s) for f, *_ in self.report.rows
+                 if isinstance(f, Certificate) and f.target == "smtp"]
+        for mail in mails:
+            at = mail.envelope["at"]
+            if not mail.envelope["tls"] or any(from_s < at < to_s for from_s, to_s in times):
+                yield f"a mail should not have been sent: {mail.message['Message-ID']}"
 
     def run(self):
         options = self.options
@@ -171,14 +187,15 @@ class Campaign:
                 footprints.stop()
             self.report.footprints = footprints.figures()
             faults = [*events.faults, *workers.faults, *self.check_expiry(),
-                      *self.check_footprints(self.report.footprints),
+                      *self.check_footprints(footprints),
                       *(f"{name} was ended by signal {number}"
                         for name, number in rig.keeper.crashes if name in rig.by_name
                         and rig.by_name[name] in rig.programs)]
             restarts = rig.keeper.restarts - sum(isinstance(f, Kill)
                                                  for f, *_ in self.report.rows)
             self.report.figures = events.figures | workers.figures | {
-                "calls refused for credentials": CountingClient.refusals,
+                **{f"calls refused for a {way}": count
+                   for way, count in sorted(CountingClient.refusals.items())},
                 "parts that ended by themselves": restarts}
             self.report.faults = faults
             if faults:
@@ -193,8 +210,12 @@ def main():
     parser.add_argument("--rate", type=int, default=20, help="calls a second")
     parser.add_argument("--reminders", type=float, default=1, help="a second")
     parser.add_argument("--memory", type=float, default=64, help="MiB that a program may have")
+    parser.add_argument("--slope", type=float, default=64, help="KiB a minute by which a program that"
+                        f" lives over 15 min may grow, in a campaign of {LONG_MIN} min and more")
     parser.add_argument("--descriptors", type=int, default=256, help="that a program may have")
     parser.add_argument("--disk", type=int, help="MiB of a disk; default: as the length needs")
+    parser.add_argument("--first", nargs="+", default=(), metavar="KIND",
+                        help="kinds of faults that come before the others, as the report names them")
     options = parser.parse_args()
     alone(mounts=True)
     options.window_s = 60 * options.minutes

@@ -6,6 +6,10 @@ import threading
 import time
 
 WARM_S = 20  # a process that is younger still fills its pools and caches
+OLD_S = 15 * 60
+# One burst of work that needed more leaves a step behind, which is no leak: in a life of a quarter of an
+# hour it is a slope as well.
+STEP_KIB = 4096
 
 
 def footprint(pid):
@@ -35,6 +39,11 @@ class Life:
         self.name, self.pid, self.born = name, pid, time.monotonic()
         self.samples = []  # (seconds since birth, resident KiB, descriptors)
 
+    def slopes(self):
+        """Of resident KiB and of descriptors, a minute, once it was warm."""
+        warm = [s for s in self.samples if s[0] >= WARM_S]
+        return tuple(slope([(s[0], s[n]) for s in warm]) for n in (1, 2))
+
     def take(self):
         found = footprint(self.pid)
         if found:
@@ -63,14 +72,24 @@ class Footprints(threading.Thread):
         for name in sorted({name for name, _ in self.lives}):
             lives = [life for life in self.lives.values() if life.name == name and life.samples]
             longest = max(lives, key=lambda life: life.samples[-1][0])
-            warm = [s for s in longest.samples if s[0] >= WARM_S]
+            slopes = longest.slopes()
             found[name] = {
                 "lives": len(lives),
                 "longest s": round(longest.samples[-1][0]),
                 "MiB max": round(max(s[1] for life in lives for s in life.samples) / 1024, 1),
                 "MiB end": round(lives[-1].samples[-1][1] / 1024, 1),
-                "KiB/min": round(slope([(s[0], s[1]) for s in warm]), 1),
+                "KiB/min": round(slopes[0], 1),
                 "fds max": max(s[2] for life in lives for s in life.samples),
                 "fds end": lives[-1].samples[-1][2],
-                "fds/min": round(slope([(s[0], s[2]) for s in warm]), 2)}
+                "fds/min": round(slopes[1], 2)}
         return found
+
+    def leaks(self, limit):
+        """(program, KiB a minute) of each process that lived long and grew all the time by more than
+        `limit` KiB a minute, to more than a step."""
+        for life in list(self.lives.values()):
+            seconds = life.samples[-1][0] if life.samples else 0
+            if seconds > OLD_S:
+                rise = life.slopes()[0]
+                if rise > limit and rise * seconds / 60 > STEP_KIB:
+                    yield life.name, round(rise, 1)

@@ -5,7 +5,9 @@ import contextlib
 import threading
 import time
 
+from campaign_rig import SIDECAR_LIFE_S
 from stack import Link, Session, SessionError
+from todo_server import wait_for
 
 
 class Fault:
@@ -39,6 +41,11 @@ class Fault:
     def parts(self):
         """The names of the parts that it touches."""
         return {self.target}
+
+    def see_refusal(self, server, before):
+        """Somebody has not taken the certificate of this server, or it theirs."""
+        wait_for(lambda: self.rig.refusals(server) > before, 20,
+                 f"{self}: a certificate that is refused")
 
     def __str__(self):
         target = " → ".join(p or "all" for p in self.target) if isinstance(self.target, tuple) \
@@ -223,6 +230,12 @@ class Database(Fault):
             session.close()
 
 
+def end_sessions(session):
+    """All but those of this machine's own sockets."""
+    session.run("select pg_terminate_backend(pid) from pg_stat_activity where pid <>"
+                " pg_backend_pid() and client_addr is not null")
+
+
 class Connections(Database):
     """All connections that there can be are taken, ours are ended: who comes back finds none."""
 
@@ -235,8 +248,7 @@ class Connections(Database):
         self.taker = threading.Thread(target=self._take, daemon=True)
         self.taker.start()
         time.sleep(0.2)
-        killer.run("select pg_terminate_backend(pid) from pg_stat_activity where pid <>"
-                   " pg_backend_pid() and client_addr is not null")
+        end_sessions(killer)
 
     def _take(self):
         """What becomes free is taken too."""
@@ -288,12 +300,12 @@ class Locks(Database):
         self.sessions[-1].run(self.WAYS[self.way])
 
 
-class Expiry(Fault):
-    """The credentials of the agents end before they have new ones."""
+class Keys(Fault):
+    """The API keys of the agents expire before they have new ones."""
 
-    name = "expiry"
+    name = "expired keys"
     length_s = (7.0, 10.0)  # a server remembers for 5 s what it has seen of a key
-    targets = staticmethod(lambda rig: ["credentials"])
+    targets = staticmethod(lambda rig: ["keys"])
 
     def begin(self):
         self.rig.credentials.expire()
@@ -302,19 +314,109 @@ class Expiry(Fault):
         self.rig.credentials.renew()
 
 
+class Tokens(Fault):
+    """The access tokens of the agents expire before they have new ones."""
+
+    name = "expired tokens"
+    length_s = (10.0, 13.0)  # the youngest is good for 8 s
+    targets = staticmethod(lambda rig: ["tokens"])
+
+    def begin(self):
+        self.rig.credentials.tokens.is_closed = True
+
+    def end(self):
+        self.rig.credentials.tokens.is_closed = False
+
+
+class NewKey(Fault):
+    """The issuer signs with a new key and no longer publishes the old one, whose tokens agents still have."""
+
+    name = "new key"
+    length_s = (0.5, 2.0)
+    targets = staticmethod(lambda rig: ["issuer"])
+
+    def begin(self):
+        self.rig.issuer.rotate()
+
+    def end(self):
+        """It stays."""
+
+
+class Certificate(Fault):
+    """A server has let its certificate expire, and all connections have to be made anew."""
+
+    name = "expired certificate"
+    length_s = (3.0, 8.0)
+    targets = staticmethod(lambda rig: ["postgres", "smtp"])
+
+    def begin(self):
+        self.server = self.rig.by_name[self.target]
+        self.before = self.rig.refusals(self.target)
+        self.server.offer(self.rig.expired)
+        self.from_s = time.time()
+        if self.target == "postgres":
+            session = Session(self.server)
+            end_sessions(session)
+            session.close()
+
+    def end(self):
+        self.to_s = time.time()
+        try:
+            if self.target == "postgres":
+                self.see_refusal(self.target, self.before)
+        finally:
+            self.server.offer(self.rig.good)
+
+
+class Identities(Fault):
+    """Sentry is away until all that it has signed for sidecars and scheduler has expired, and their
+    connections have to be made anew."""
+
+    name = "expired identities"
+    length_s = (SIDECAR_LIFE_S + 1.0, SIDECAR_LIFE_S + 3.0)
+
+    @classmethod
+    def targets(cls, rig):
+        return ["sentry"] if rig.sentry else []
+
+    def choose(self, chance):
+        self.outage = (Kill if chance.random() < 0.5 else Stop)(self.rig, chance)
+        self.outage.target = self.target
+        self.detail = f" by {self.outage.name}"
+
+    def parts(self):
+        return {"sentry", "scheduler"}
+
+    def begin(self):
+        self.outage.begin()
+
+    def end(self):
+        before = self.rig.refusals("scheduler")
+        link = Link(self.rig.port_of("scheduler"))
+        link.refuse()
+        time.sleep(0.5)
+        link.mend()
+        try:
+            self.see_refusal("scheduler", before)
+        finally:
+            self.outage.end()
+
+
 # The kinds that have many targets come more often.
 BAG = (Kill, Kill, Kill, Stop, Stop, Stop, DiskFull, DiskFull, Cut, Cut, Reset, Delay, Loss, Reorder,
-       Clock, Connections, Slow, Locks, Expiry)
+       Clock, Connections, Slow, Locks, Keys, Tokens, NewKey, Certificate, Certificate, Identities)
 
 
-def rounds(rig, chance):
-    """Without end: lists of faults. Each kind has come before one comes again; in a quarter of the
-    rounds there are two at once, on different parts."""
+def rounds(rig, chance, first=()):
+    """Without end: lists of faults. Each kind has come before one comes again, the `first` ones (names)
+    before all; in a quarter of the rounds there are two at once, on different parts."""
     bag = []
     while True:
         if not bag:
             bag = [kind for kind in BAG if kind.targets(rig)]
             chance.shuffle(bag)
+            bag.sort(key=lambda kind: kind.name in first)
+            first = ()
         faults = [bag.pop()(rig, chance)]
         if bag and chance.random() < 0.25:
             second = bag.pop()(rig, chance)

@@ -78,6 +78,7 @@ class Rig:
         self.postgres = self.make_postgres()
         self.kafka = self.make_broker(Kafka) if has_both or "kafka" in transport else None
         self.redis = self.make_broker(Redis) if has_both or "redis" in transport else None
+        self.sentry = self.make_sentry() if transport.startswith("dapr") else None
         self.recorder_port = free_port()
         self.sidecars, self.replicas = [], []
         if transport.startswith("dapr"):
@@ -103,14 +104,17 @@ class Rig:
     def make_broker(self, kind):
         return kind()
 
+    def make_sentry(self):
+        """None: sidecars have no certificates."""
+
     def add_sidecars(self, replicas):
         """One a replica, and the recorder's, which is the last."""
         for n in range(replicas):
             self.sidecars.append(Daprd("backend", self.resources, api_token=TOKEN,
-                                       app_token=TOKEN))
+                                       app_token=TOKEN, sentry=self.sentry))
             self.sidecars[n].name = f"daprd-{n}"
         self.sidecars.append(Daprd("recorder", self.resources, app_port=self.recorder_port,
-                                   api_token=TOKEN, app_token=TOKEN))
+                                   api_token=TOKEN, app_token=TOKEN, sentry=self.sentry))
         self.sidecars[-1].name = "daprd-recorder"
 
     def settings(self, number):
@@ -145,8 +149,8 @@ class Rig:
     @property
     def all(self):
         """In the order of their start."""
-        return [part for part in (self.postgres, self.kafka, self.redis, *self.sidecars,
-                                  *self.replicas, self.recorder) if part]
+        return [part for part in (self.postgres, self.kafka, self.redis, self.sentry,
+                                  *self.sidecars, *self.replicas, self.recorder) if part]
 
     @property
     def parts(self):

@@ -47,10 +47,15 @@ class Repeating:
 
 
 class User:
+    way = "key"
+
     def __init__(self, number, seed):
         self.subject, self.email = f"user-{number}", f"user-{number}@example.org"
         digits = hashlib.sha256(f"{seed}-{number}".encode()).hexdigest()[:43]
         self.key = f"todo_{digits}"  # "todo_" and 43 digits of base64url
+
+    def refused(self, key, challenge):
+        """401 with this challenge for this key."""
 
 
 class KeyedClient(Client):

@@ -20,6 +20,8 @@ MAIL_DOMAIN = "todo.example"
 
 
 class WorkersRig(Rig):
+    issuer = None  # of access tokens
+
     def __init__(self, transport, replicas=3):
         self.worker_ports = {name: [free_port() for _ in range(replicas)] for name in WORKERS}
         self.balancers = {}
@@ -28,12 +30,15 @@ class WorkersRig(Rig):
                               for name, (_, topic, _) in WORKERS.items() if topic}
         super().__init__(transport)
         self.postgres.settings.append("max_connections=400")
-        self.sink = SmtpSink()
-        self.scheduler = Scheduler() if self.is_dapr else None
+        self.sink = self.make_sink()
+        self.scheduler = Scheduler(self.sentry) if self.is_dapr else None
         self.workers, self.worker_sidecars = [], []
         for name in WORKERS:
             for n in range(replicas):
                 self.add_worker(name, n)
+
+    def make_sink(self):
+        return SmtpSink()
 
     @property
     def recorded_topics(self):
@@ -50,7 +55,8 @@ class WorkersRig(Rig):
                      "POOL_SIZE": "4"}
         if self.is_dapr:
             sidecar = Daprd(WORKERS[name][0], self.resources, app_port=port,
-                            scheduler=self.scheduler, api_token=TOKEN, app_token=TOKEN)
+                            scheduler=self.scheduler, api_token=TOKEN, app_token=TOKEN,
+                            sentry=self.sentry)
             sidecar.name = f"daprd-{name}-{number}"
             self.worker_sidecars.append(sidecar)
             settings["DAPR_HTTP_PORT"] = str(sidecar.port)
@@ -77,8 +83,8 @@ class WorkersRig(Rig):
     @property
     def all(self):
         """In the order of their start."""
-        return [part for part in (self.postgres, self.kafka, self.redis, self.sink, self.scheduler,
-                                  *self.sidecars, *self.worker_sidecars, *self.replicas,
+        return [part for part in (self.postgres, self.kafka, self.redis, self.sink, self.sentry,
+                                  self.scheduler, *self.sidecars, *self.worker_sidecars, *self.replicas,
                                   self.recorder, *self.workers) if part]
 
     def victims(self):

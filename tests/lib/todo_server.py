@@ -191,6 +191,7 @@ class Client:
     def __init__(self, port, timeout=30):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
         self.ids = itertools.count(1)
+        self.response = None  # the last one, for its headers
 
     def request(self, method, params=None, headers=None):
         """(HTTP status, JSON body)"""
@@ -205,9 +206,9 @@ class Client:
         if "name" in params:
             all_headers["Mcp-Name"] = params["name"]
         self.connection.request("POST", "/mcp", body, {**all_headers, **(headers or {})})
-        response = self.connection.getresponse()
-        text = response.read()
-        return response.status, json.loads(text) if text else None
+        self.response = self.connection.getresponse()
+        text = self.response.read()
+        return self.response.status, json.loads(text) if text else None
 
     def call(self, tool, **arguments):
         """The structured content of a tool's answer."""

@@ -9,6 +9,7 @@ import re
 import signal
 import ssl
 import time
+import weakref
 
 from aiosmtpd.smtp import SMTP, AuthResult
 
@@ -86,10 +87,14 @@ class Handler:
         return await server.obey(rule) or "250 2.0.0 Ok: stored"
 
 
+everyone = weakref.WeakSet()
+
+
 class Sink(SMTP):
     def __init__(self, rules, mails, **settings):
         super().__init__(Handler(), hostname="sink.test", ident="sink", **settings)
         self.rules, self.mails = rules, mails
+        everyone.add(self)
 
     async def obey(self, rule):
         """Waits as the rule says; the answer that it gives, if any."""
@@ -150,15 +155,26 @@ def settings_of(arguments):
 
         settings.update(authenticator=authenticate, auth_required=True,
                         auth_require_tls=bool(arguments.tls) and not arguments.implicit)
-    return settings, context if arguments.implicit else None
+    return settings, context
 
 
 async def serve(arguments):
     settings, context = settings_of(arguments)
+
+    def read_again():
+        """The certificate; nobody goes on with the old one."""
+        context.load_cert_chain(arguments.tls)
+        for sink in list(everyone):
+            if sink.transport:
+                sink.transport.abort()
+        print("the certificate was read again", flush=True)
+
     rules, mails = Rules(arguments.folder), Mails(arguments.folder)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Sink(rules, mails, loop=loop, **settings),
-                                      "127.0.0.1", arguments.port, ssl=context)
+                                      "127.0.0.1", arguments.port, ssl=context if arguments.implicit else None)
+    if context:
+        loop.add_signal_handler(signal.SIGHUP, read_again)
     ended = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, ended.set)
     await ended.wait()

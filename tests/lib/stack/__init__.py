@@ -8,6 +8,7 @@ from .components import (pubsub_kafka, pubsub_redis, secret_store, state_postgre
                          write_component)
 from .dapr import Daprd, Placement, Scheduler, Sentry, http_status
 from .disk import Disk
+from .issuer import IssuerServer
 from .kafka import SCRAM_PASSWORD, SCRAM_USER, TOPICS, Kafka
 from .kafka_client import kafka_python
 from .mail import Mail, SmtpSink
@@ -20,7 +21,8 @@ from .session import Session, SessionError
 from .tls import Authority
 from .worker import Worker, worker_binary
 
-__all__ = ["App", "Authority", "Balancer", "Clock", "Daprd", "Disk", "Kafka", "Link", "Mail",
+__all__ = ["App", "Authority", "Balancer", "Clock", "Daprd", "Disk", "IssuerServer",
+           "Kafka", "Link", "Mail",
            "OtlpCollector", "Placement", "PostgresServer", "Process", "Redis",
            "SCRAM_PASSWORD", "SCRAM_USER", "Scheduler", "Sentry", "Session",
            "SessionError", "SmtpSink", "TOPICS", "Worker", "free_port", "has_groups",

@@ -30,14 +30,22 @@ class _Healthy(Process):
 
 
 class Scheduler(_Healthy):
-    """Keeps the jobs, in an etcd that it embeds."""
+    """Keeps the jobs, in an etcd that it embeds. `sentry`: it speaks mTLS alone."""
 
     name = "scheduler"
     port_names = ("grpc", "health", "metrics", "etcd_client", "etcd_peer")
 
-    def __init__(self, **kwargs):
+    def __init__(self, sentry=None, **kwargs):
         super().__init__(**kwargs)
-        self.address = f"127.0.0.1:{self.port}"
+        self.address, self.sentry = f"127.0.0.1:{self.port}", sentry
+        self.env["NAMESPACE"] = "default"  # of the control plane, for sidecars
+
+    def _mtls_words(self):
+        if not self.sentry:
+            return ["--tls-enabled=false"]
+        return ["--tls-enabled=true", "--sentry-address", self.sentry.address,
+                "--trust-domain", self.sentry.TRUST, "--trust-anchors-file", self.sentry.anchors_file,
+                "--identity-directory-write", os.path.join(self.folder, "identity")]
 
     def command(self):
         own = "dapr-scheduler-server-0"
@@ -50,7 +58,7 @@ class Scheduler(_Healthy):
                 "--healthz-port", str(self.ports["health"]),
                 "--healthz-listen-address", "127.0.0.1",
                 "--metrics-port", str(self.ports["metrics"]),
-                "--metrics-listen-address", "127.0.0.1", "--tls-enabled=false"]
+                "--metrics-listen-address", "127.0.0.1", *self._mtls_words()]
 
 
 class Placement(_Healthy):
@@ -75,21 +83,23 @@ class Placement(_Healthy):
 
 
 class Sentry(_Healthy):
-    """Gives sidecars their certificates where mTLS is on; it makes its authority in its folder."""
+    """Gives sidecars their certificates where mTLS is on; it makes its authority in its folder. They
+    are good for `ttl_s` (a day); who has one asks for the next at half of that."""
 
     TRUST = "localhost"
 
     name = "sentry"
     port_names = ("grpc", "health", "metrics")
 
-    def __init__(self, **kwargs):
+    def __init__(self, ttl_s=86400, **kwargs):
         super().__init__(**kwargs)
-        self.address = f"127.0.0.1:{self.port}"
+        self.address, self.ttl_s = f"127.0.0.1:{self.port}", ttl_s
+        self.anchors_file = os.path.join(self.folder, "credentials", "ca.crt")
 
     @property
     def anchors(self):
         """What a sidecar has to trust, in PEM."""
-        with open(os.path.join(self.folder, "credentials", "ca.crt"), encoding="ascii") as f:
+        with open(self.anchors_file, encoding="ascii") as f:
             return f.read()
 
     def command(self):
@@ -98,7 +108,8 @@ class Sentry(_Healthy):
         config = os.path.join(self.folder, "config.yaml")
         with open(config, "w", encoding="utf-8") as f:
             f.write("apiVersion: dapr.io/v1alpha1\nkind: Configuration\n"
-                    "metadata:\n  name: daprsystem\nspec:\n  mtls:\n    enabled: true\n")
+                    "metadata:\n  name: daprsystem\nspec:\n  mtls:\n    enabled: true\n"
+                    f"    workloadCertTTL: {self.ttl_s}s\n    allowedClockSkew: 1s\n")
         return [part("sentry"), "--config", config, "--port", str(self.port), "--listen-address", "127.0.0.1",
                 "--issuer-credentials", credentials, "--trust-domain", self.TRUST,
                 "--mode", "standalone",

@@ -5,9 +5,10 @@ import email
 import email.policy
 import json
 import os
+import shutil
 import socket
 
-from .process import STACK, Process, part
+from .process import STACK, Process, part, reload_of
 
 
 class Mail:
@@ -33,6 +34,9 @@ class SmtpSink(Process):
         super().__init__(**kwargs)
         self.tls, self.implicit, self.user, self.size = tls, implicit, user, size
         self.url = f"{'smtps' if implicit else 'smtp'}://127.0.0.1:{self.port}"
+        self.bundle = os.path.join(self.folder, "bundle.pem")
+        if tls:
+            shutil.copy(tls.bundle, self.bundle)
         if not os.path.exists(os.path.join(self.folder, "rules.json")):
             self.rules()
 
@@ -40,12 +44,17 @@ class SmtpSink(Process):
         words = [part("python"), f"{STACK}/smtp_sink.py", "--folder", self.folder,
                  "--port", str(self.port), "--size", str(self.size)]
         if self.tls:
-            words += ["--tls", self.tls.bundle]
+            words += ["--tls", self.bundle]
         if self.implicit:
             words += ["--implicit"]
         if self.user:
             words += ["--user", ":".join(self.user)]
         return words
+
+    def offer(self, certificate):
+        """From now on, and on its next start; for all, since connections that there are end."""
+        shutil.copy(certificate.bundle, self.bundle)
+        reload_of(self, "the certificate was read again")
 
     def is_ready(self):
         """It has greeted, so that no rule for a connection is spent on this one."""

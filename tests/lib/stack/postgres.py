@@ -4,21 +4,23 @@ import contextlib
 import hashlib
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 
 from todo_server import Postgres, postgres_bindir
 
-from .process import Process, free_port
+from .process import Process, free_port, reload_of
 
 
 class PostgresServer(Process):
     """Reached by a unix socket in its folder, with `tcp` also by a port of its own. It refuses to run
-    as root, so for root it is user postgres who runs it and owns the folder."""
+    as root, so for root it is user postgres who runs it and owns the folder. `tls`: its
+    tls.Authority and the Certificate that it offers by TCP; `tcp_url` asks for it and verifies it."""
 
     name = "postgres"
 
-    def __init__(self, settings=(), tcp=False, **kwargs):
+    def __init__(self, settings=(), tcp=False, tls=None, **kwargs):
         super().__init__(**kwargs)
         self.bindir, self.settings = postgres_bindir(), list(settings)
         self.tcp_port = free_port() if tcp else 5432
@@ -30,11 +32,36 @@ class PostgresServer(Process):
                     "&user=postgres")
         self.as_postgres = []
         if os.geteuid() == 0:
-            user = pwd.getpwnam("postgres")
-            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self._own(self.folder)
             self.as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
             if not self.detached:  # the change of user undoes the wish that came before it
                 self.as_postgres += ["--pdeathsig=KILL"]
+
+        if tls:
+            authority, certificate = tls
+            self.tcp_url += f"?sslmode=verify-full&sslrootcert={authority.certificate}"
+            self.pair = [os.path.join(self.folder, name) for name in ("server.crt", "server.key")]
+            self.settings += ["ssl=on", *(f"ssl_{kind}_file={path}" for kind, path in
+                                          zip(("cert", "key"), self.pair))]
+            self._put(certificate)
+
+    @staticmethod
+    def _own(path):
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(path, user.pw_uid, user.pw_gid)
+
+    def _put(self, certificate):
+        for source, path in zip((certificate.certificate, certificate.key), self.pair):
+            shutil.copy(source, path + ".new")
+            os.chmod(path + ".new", 0o600)
+            self._own(path + ".new")
+            os.rename(path + ".new", path)
+
+    def offer(self, certificate):
+        """To those who connect from now on."""
+        self._put(certificate)
+        reload_of(self, "received SIGHUP")
 
     def command(self):
         if not os.path.exists(os.path.join(self.data, "PG_VERSION")):

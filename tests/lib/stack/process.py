@@ -61,6 +61,13 @@ def is_open(port):
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
+def reload_of(process, words):
+    """SIGHUP, and all that follows up to these words in its log."""
+    before = process.log_tail(1 << 30).count(words)
+    os.kill(process.pid, signal.SIGHUP)
+    wait_for(lambda: process.log_tail(1 << 30).count(words) > before, 30, f"{process.name}: {words}")
+
+
 def birth(pid):
     """When the process with this number was started, in the kernel's ticks."""
     with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="ascii") as f:

@@ -22,14 +22,15 @@ class Authority:
                  "-keyout", self.key, "-out", self.certificate, "-days", "30",
                  "-subj", f"/CN={name} authority", "-addext", "keyUsage=critical,keyCertSign")
 
-    def issue(self, name="server", hosts=("DNS:localhost", "IP:127.0.0.1")):
-        return Certificate(self, name, hosts)
+    def issue(self, name="server", hosts=("DNS:localhost", "IP:127.0.0.1"), days=30):
+        """With -1 `days` it has expired."""
+        return Certificate(self, name, hosts, days)
 
 
 class Certificate:
     """`bundle`: the key (PKCS 8) and the certificate in one file."""
 
-    def __init__(self, authority, name, hosts):
+    def __init__(self, authority, name, hosts, days):
         base = os.path.join(authority.folder, name)
         self.key, self.certificate, self.bundle = f"{base}.key", f"{base}.crt", f"{base}.bundle"
         _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -37,7 +38,7 @@ class Certificate:
         with open(f"{base}.ext", "w", encoding="ascii") as f:
             f.write(f"subjectAltName={','.join(hosts)}\n")
         _openssl("x509", "-req", "-in", f"{base}.csr", "-CA", authority.certificate, "-CAkey",
-                 authority.key, "-CAcreateserial", "-days", "30", "-extfile", f"{base}.ext",
+                 authority.key, "-CAcreateserial", "-days", str(days), "-extfile", f"{base}.ext",
                  "-out", self.certificate)
         with open(self.bundle, "w", encoding="ascii") as out:
             for path in (self.key, self.certificate):

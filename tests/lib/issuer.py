@@ -64,7 +64,7 @@ class Issuer:
     """`published` is what the key set has: entries of `jwks`. While `is_down` each request is
     answered with 503."""
 
-    def __init__(self):
+    def __init__(self, port=0):
         self.keys = {"rsa": rsa.generate_private_key(65537, 2048),
                      "ec": ec.generate_private_key(ec.SECP256R1()),
                      "new": ec.generate_private_key(ec.SECP256R1()),
@@ -77,27 +77,37 @@ class Issuer:
         self.published = ["rsa", "ec", "ed", "small", "enc"]
         self.is_down = False
         self.requests = []
+        self.prepare()
         issuer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 issuer.answer(self)
 
+            do_POST = do_GET
+
             def log_message(self, *args):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/realms/todo"
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 
+    def prepare(self):
+        """More, before it answers."""
+
+    def document(self, path, body):
+        """What a request is answered with, or None."""
+        return {"/.well-known/oauth-authorization-server/realms/todo":
+                {"issuer": self.url, "jwks_uri": f"{self.url}/keys"},
+                "/realms/todo/keys": {"keys": [self.jwks[name] for name in self.published]}
+                }.get(path)
+
     def answer(self, handler):
         self.requests.append(handler.path)
-        documents = {
-            "/.well-known/oauth-authorization-server/realms/todo":
-                {"issuer": self.url, "jwks_uri": f"{self.url}/keys"},
-            "/realms/todo/keys": {"keys": [self.jwks[name] for name in self.published]}}
-        document = documents.get(handler.path)
+        size = int(handler.headers["Content-Length"] or 0)
+        document = self.document(handler.path, handler.rfile.read(size).decode())
         status = 503 if self.is_down else 200 if document else 404
         body = json.dumps(document).encode()
         with contextlib.suppress(ConnectionError):
