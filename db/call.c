@@ -92,27 +92,86 @@ void params_ids(struct db_args *a, const int64_t *ids, int count)
 
 /* ---- the call ---- */
 
-static bool wants_again(const struct db_call *call, int status, const struct db_result *res)
+/* What a constraint of the schema that this program knows means, where a statement leaves the
+ * question to it. */
+static bool outcome_of_constraint(const char *constraint, enum db_outcome *out)
+{
+    static const struct {
+        const char *constraint;
+        enum db_outcome outcome;
+    } table[] = {
+        {"tasks_category_fkey", DB_CATEGORY_NOT_FOUND},
+        {"task_tags_tag_fkey", DB_TAG_NOT_FOUND},
+        {"task_tags_task_fkey", DB_NOT_FOUND},
+        {"tasks_recurrence_check", DB_NO_DUE_DATE},
+        {"categories_name_key", DB_NAME_TAKEN},
+        {"tags_name_key", DB_NAME_TAKEN},
+        {"users_category_count_check", DB_LIMIT_EXCEEDED},
+        {"users_tag_count_check", DB_LIMIT_EXCEEDED},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        if (strcmp(constraint, table[i].constraint) == 0) {
+            *out = table[i].outcome;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Two changes that meet run into these. Any other constraint is broken by each repeat as well: it
+ * is one of a newer schema, or a mistake. */
+static bool is_race(const struct error *err)
+{
+    static const char *const constraints[] = {
+        "tasks_user_fkey",    "tasks_category_fkey",     "task_tags_task_fkey",
+        "task_tags_tag_fkey", "reminders_task_fkey",     "idempotency_keys_task_fkey",
+        "tags_user_id_fkey",  "categories_user_id_fkey", "task_tags_pkey",
+        "reminders_pkey",     "idempotency_keys_pkey",   "tasks_series_key",
+    };
+    for (size_t i = 0; i < sizeof(constraints) / sizeof(*constraints); i++) {
+        if (strcmp(err->field, constraints[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_of_constraint(int status, const struct error *err)
+{
+    return (status == DB_ECONSTRAINT || status == DB_EUNIQUE) && err;
+}
+
+static bool wants_again(const struct db_call *call, int status, const struct db_result *res,
+                        const struct error *err)
 {
     if (status)
-        return status == DB_ECONSTRAINT && call->retries_constraint;
+        return call->retries_constraint && is_of_constraint(status, err) && is_race(err);
     return call->stmt->is_write && db_result_rows(res) > 0 &&
            db_result_int(res, 0, 0) == CALL_AGAIN;
+}
+
+static int set_concurrent(struct error *out)
+{
+    return error_set(out, DB_ESERIALIZE, NULL, "the change met a concurrent one");
 }
 
 static void on_result(void *ctx, int status, const struct db_result *res, const struct error *err)
 {
     struct db_call *call = ctx;
     struct error again;
-    if (wants_again(call, status, res)) {
+    enum db_outcome outcome;
+    if (wants_again(call, status, res, err)) {
         if (++call->tries < CALL_TRIES_MAX)
             status =
                 db_pool_submit(call->pool, call->stmt, call->params, on_result, call, NULL, &again);
         else
-            status = error_set(&again, DB_ESERIALIZE, NULL, "the change met a concurrent one");
+            status = set_concurrent(&again);
         if (!status)
             return;
         res = NULL;
+        err = &again;
+    } else if (is_of_constraint(status, err) && is_race(err) &&
+               !outcome_of_constraint(err->field, &outcome)) {
+        status = set_concurrent(&again);
         err = &again;
     }
     call->done(call, status, res, err);
@@ -155,26 +214,5 @@ int call_submit(const struct db_call *call, const struct db_args *args, db_op_id
 
 bool call_outcome_of_error(int status, const struct error *err, enum db_outcome *out)
 {
-    static const struct {
-        const char *constraint;
-        enum db_outcome outcome;
-    } table[] = {
-        {"tasks_category_fkey", DB_CATEGORY_NOT_FOUND},
-        {"task_tags_tag_fkey", DB_TAG_NOT_FOUND},
-        {"task_tags_task_fkey", DB_NOT_FOUND},
-        {"tasks_recurrence_check", DB_NO_DUE_DATE},
-        {"categories_name_key", DB_NAME_TAKEN},
-        {"tags_name_key", DB_NAME_TAKEN},
-        {"users_category_count_check", DB_LIMIT_EXCEEDED},
-        {"users_tag_count_check", DB_LIMIT_EXCEEDED},
-    };
-    if ((status != DB_ECONSTRAINT && status != DB_EUNIQUE) || !err)
-        return false;
-    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-        if (strcmp(err->field, table[i].constraint) == 0) {
-            *out = table[i].outcome;
-            return true;
-        }
-    }
-    return false;
+    return is_of_constraint(status, err) && outcome_of_constraint(err->field, out);
 }

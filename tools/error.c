@@ -179,12 +179,18 @@ bool tool_error_from_status(struct tool_error *e, int status, bool is_repeatable
         set_unknown_outcome(e, is_repeatable);
         return true;
     case DB_ESERIALIZE:
-    case DB_ECONSTRAINT: /* the row it points to went away in the same moment */
-    case DB_EUNIQUE:
         tool_error_set(e, TOOL_CONFLICT, NULL, NULL,
                        "the change met another one made at the same time; nothing was changed; "
                        "call again");
         e->retryable = true;
+        return true;
+    case DB_ECONSTRAINT: /* none that two changes run into: db/call.c */
+    case DB_EUNIQUE:
+        tool_error_set(e, TOOL_UNAVAILABLE, NULL, NULL,
+                       "the database refuses this by a rule that the server does not know, as when "
+                       "its schema is newer; nothing was changed; a repeat will not help: tell "
+                       "whoever runs the server");
+        e->retryable = false;
         return true;
     case DB_EBUSY:
         tool_error_set(e, TOOL_UNAVAILABLE, NULL, NULL,

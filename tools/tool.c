@@ -103,7 +103,7 @@ bool tool_op_has_failed(struct tool_op *op, int status, const struct error *err)
         end_statement(op, status);
     if (status >= 0)
         return false;
-    if (status == DB_ECONSTRAINT || status == DB_EINTERNAL)
+    if (status == DB_ECONSTRAINT || status == DB_EUNIQUE || status == DB_EINTERNAL)
         log_error(op->tools->log, "statement refused", log_str("tool", op->def->name),
                   log_int("code", status), log_str("constraint", err ? err->field : NULL));
     if (status == DB_EUNKNOWN && !op->def->read_only)

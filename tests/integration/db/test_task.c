@@ -293,6 +293,46 @@ static void a_title_that_the_schema_refuses_is_an_error_with_its_constraint(void
     assert_int_equal(new_events(f), 0);
 }
 
+static void assert_add_ends_with(struct fixture *f, const char *title, int status,
+                                 const char *constraint)
+{
+    struct db_task_new task = plain(title);
+    struct task_answer a = {.f = f};
+    assert_int_equal(db_task_add(f->pool, f->user, &task, on_task, &a, NULL, NULL), 0);
+    fixture_wait(f, &a.is_done);
+    assert_int_equal(a.status, status);
+    assert_string_equal(a.err.field, constraint);
+    assert_int_equal(new_events(f), 0);
+}
+
+static void rules_of_a_newer_schema_are_no_race(void **state)
+{
+    struct fixture *f = *state;
+    postgres_run(f->pg, "alter table todo.tasks add constraint newer_check"
+                        " check (title <> 'no more')");
+    postgres_run(f->pg, "create unique index newer_key on todo.tasks (user_id, title)"
+                        " where title = 'once'");
+    add_titled(f, "once");
+    new_events(f);
+    assert_add_ends_with(f, "no more", DB_ECONSTRAINT, "newer_check");
+    assert_add_ends_with(f, "once", DB_EUNIQUE, "newer_key");
+    postgres_run(f->pg, "alter table todo.tasks drop constraint newer_check");
+    postgres_run(f->pg, "drop index todo.newer_key");
+}
+
+/* As when the user is removed between the statement's look and its end. */
+static void a_key_of_a_row_that_went_meanwhile_is_a_race(void **state)
+{
+    struct fixture *f = *state;
+    postgres_run(f->pg, "create function todo.refuse() returns trigger language plpgsql as"
+                        " $$ begin raise foreign_key_violation using constraint ="
+                        " 'tasks_user_fkey'; end $$");
+    postgres_run(f->pg, "create trigger refuse before insert on todo.tasks for each row"
+                        " execute function todo.refuse()");
+    assert_add_ends_with(f, "x", DB_ESERIALIZE, "");
+    postgres_run(f->pg, "drop function todo.refuse cascade");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +349,8 @@ int main(void)
         db_test(a_task_of_another_user_is_not_found_by_any_call),
         db_test(a_deleted_task_is_gone_with_tags_and_reminder),
         db_test(a_title_that_the_schema_refuses_is_an_error_with_its_constraint),
+        db_test(rules_of_a_newer_schema_are_no_race),
+        db_test(a_key_of_a_row_that_went_meanwhile_is_a_race),
     };
     return cmocka_run_group_tests(tests, postgres_setup, postgres_teardown);
 }

@@ -34,6 +34,25 @@ class Migrate(unittest.TestCase):
         self.assertEqual(migrate(postgres.url).returncode, 0)
         self.assertEqual(int(postgres.value(count)), applied)
 
+    def test_a_rule_of_a_newer_schema_is_told_as_what_it_is(self):
+        postgres = todo_server.Postgres(fsync=False)
+        self.addCleanup(postgres.close)
+        server = todo_server.Server(postgres.url)
+        self.addCleanup(server.stop)
+        client = todo_server.Client(server.port)
+        self.addCleanup(client.close)
+        client.call("add_task", title="before")
+        postgres.query("alter table todo.tasks add constraint newer_check check (priority > 99)"
+                       " not valid")
+        with self.assertRaises(todo_server.ToolError) as refused:
+            client.call("add_task", title="after")
+        error = refused.exception.body
+        self.assertEqual((error["code"], error["retryable"]), ("unavailable", False))
+        self.assertIn("nothing was changed", error["message"])
+        self.assertNotIn("newer_check", error["message"])
+        todo_server.wait_for(lambda: any('"newer_check"' in line for line in server.lines), 10,
+                             "the rule's name in the log")
+
     def test_a_database_that_is_away_fails_the_step(self):
         done = migrate("postgresql://127.0.0.1:1/todo")
         self.assertEqual(done.returncode, 1)
