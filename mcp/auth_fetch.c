@@ -71,6 +71,15 @@ int auth_check_url(const char *url, const char *field, struct error *err)
     return 0;
 }
 
+int auth_check_keys_url(const char *issuer, const char *url, struct error *err)
+{
+    int status = auth_check_url(url, "jwks_uri", err);
+    if (!status && strncmp(issuer, "https://", 8) == 0 && strncmp(url, "https://", 8) != 0)
+        return error_set(err, BASE_EINVAL, "jwks_uri",
+                         "jwks_uri must begin with https:// as the issuer does");
+    return status;
+}
+
 /* The n-th place of the issuer's metadata; false: there are no more. */
 static bool metadata_url(const char *issuer, int n, char *out, size_t size)
 {
@@ -191,7 +200,7 @@ static int take_keys_url(struct mcp_auth *a, const cJSON *metadata, struct error
         return error_set(err, BASE_EINVAL, "issuer", "the metadata is of another issuer");
     if (!url)
         return error_set(err, BASE_EINVAL, "jwks_uri", "the metadata names no jwks_uri");
-    int status = auth_check_url(url, "jwks_uri", err);
+    int status = auth_check_keys_url(a->options.issuer, url, err);
     if (status)
         return status;
     a->fetch.found_url = mem_strdup(url);

@@ -93,6 +93,9 @@ struct auth_fetch {
 void auth_fetch_start(struct mcp_auth *a);
 /* https, or http to a loopback host; a host, no user, no fragment. BASE_EINVAL with `field`. */
 int auth_check_url(const char *url, const char *field, struct error *err);
+/* The same for a jwks_uri in the metadata of `issuer`; from one with https keys come by https
+ * alone. */
+int auth_check_keys_url(const char *issuer, const char *url, struct error *err);
 /* Length of scheme and authority. */
 size_t auth_origin_len(const char *url);
 

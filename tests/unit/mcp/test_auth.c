@@ -11,7 +11,7 @@
 #include "base/http_server.h"
 #include "base/mem.h"
 #include "jose.h"
-#include "mcp/auth.h"
+#include "mcp/auth_int.h"
 
 #define RESOURCE "https://todo.example/mcp"
 
@@ -461,6 +461,27 @@ static void addresses_must_be_safe(void **state)
     assert_refused(f, good, "issuer");
 }
 
+static void keys_of_an_https_issuer_come_by_https(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *issuer, *url;
+        int status;
+    } rows[] = {
+        {"https://i.example", "https://keys.example/jwks", 0},
+        {"https://i.example", "http://127.0.0.1:9/jwks", BASE_EINVAL},
+        {"https://i.example", "http://keys.example/jwks", BASE_EINVAL},
+        {"http://127.0.0.1:8", "http://127.0.0.1:9/jwks", 0},
+        {"http://127.0.0.1:8", "https://keys.example/jwks", 0},
+        {"http://127.0.0.1:8", "http://keys.example/jwks", BASE_EINVAL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct error err = {0};
+        assert_int_equal(auth_check_keys_url(rows[i].issuer, rows[i].url, &err), rows[i].status);
+        assert_string_equal(err.field, rows[i].status ? "jwks_uri" : "");
+    }
+}
+
 static void running_out_of_memory_at_the_start_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -498,6 +519,7 @@ int main(void)
         TEST(the_metadata_names_resource_issuer_and_scopes),
         TEST(a_challenge_says_what_is_missing),
         TEST(addresses_must_be_safe),
+        TEST(keys_of_an_https_issuer_come_by_https),
         TEST(running_out_of_memory_at_the_start_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
