@@ -441,6 +441,24 @@ static void a_url_that_is_none_is_refused_without_a_word_of_it(void **state)
     }
 }
 
+static void host_and_port_are_the_urls_or_the_schemes(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *url, *host;
+        int64_t port;
+    } rows[] = {{"smtp://mail.example:2525", "mail.example", 2525},
+                {"smtp://mail.example", "mail.example", 25},
+                {"smtps://mail.example", "mail.example", 465},
+                {"smtp://u:p@mail.example/", "mail.example", 25}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        use_login(f, rows[i].url, NULL, NULL);
+        use(f, (struct smtp_options){0});
+        assert_string_equal(smtp_host(f->client), rows[i].host);
+        assert_int_equal(smtp_port(f->client), rows[i].port);
+    }
+}
+
 static void mails_past_the_limit_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -540,6 +558,7 @@ int main(void)
         smtp_test(an_address_is_one_that_can_be_sent_to),
         smtp_test(a_text_that_could_end_early_is_refused),
         smtp_test(a_url_that_is_none_is_refused_without_a_word_of_it),
+        smtp_test(host_and_port_are_the_urls_or_the_schemes),
         smtp_test(mails_past_the_limit_are_refused),
         smtp_test(closing_ends_what_is_in_hand),
         smtp_test(closing_ends_a_connection_that_is_being_made),

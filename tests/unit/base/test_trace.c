@@ -124,6 +124,20 @@ static void a_wrong_traceparent_is_none(void **state)
     }
 }
 
+static void the_ids_of_a_traceparent_are_read_in_hex(void **state)
+{
+    (void)state;
+    struct trace_ids ids;
+    trace_ids_read(SLICE_LIT("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), &ids);
+    assert_string_equal(ids.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_string_equal(ids.span_id, "00f067aa0ba902b7");
+    trace_ids_read(SLICE_LIT("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"), &ids);
+    assert_string_equal(ids.trace_id, "");
+    assert_string_equal(ids.span_id, "");
+    trace_ids_read(SLICE_EMPTY, &ids);
+    assert_string_equal(ids.trace_id, "");
+}
+
 static void a_later_version_may_go_on_after_the_flags(void **state)
 {
     (void)state;
@@ -348,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_traceparent_reads_back_as_it_was_written),
         cmocka_unit_test(a_wrong_traceparent_is_none),
+        cmocka_unit_test(the_ids_of_a_traceparent_are_read_in_hex),
         cmocka_unit_test(a_later_version_may_go_on_after_the_flags),
         cmocka_unit_test(without_a_tracer_the_callers_context_is_passed_on),
         cmocka_unit_test_setup_teardown(a_span_reaches_the_collector_with_its_parent_and_attributes,
