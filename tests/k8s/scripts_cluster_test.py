@@ -88,6 +88,28 @@ class OnCluster(ScriptsCase):
         self.assertEqual(self.get("configurations.dapr.io", "dapr-config", space="fourth")
                          ["metadata"]["namespace"], "fourth")
 
+    def test_what_agents_need_comes_when_asked_for(self):
+        kinds = "components.dapr.io,mcpservers.dapr.io,resiliencies.dapr.io"
+
+        def names():
+            return {item["metadata"]["name"] for item in self.get(kinds, space="seventh")["items"]}
+
+        self.set_up("--namespace", "seventh")
+        agents = {"statestore-agent", "todo", "agent-resiliency"}
+        self.assertFalse(agents & names())
+        self.set_up("--namespace", "seventh", "--agents")
+        self.assertLessEqual(agents, names())
+
+    def test_the_control_plane_gives_sidecars_that_a_strict_namespace_takes(self):
+        """Nothing runs here, so that it is not waited for in vain for long."""
+        self.addCleanup(self.api.helm, "uninstall", "dapr", "-n", "strict")
+        told = self.script("setup-dapr", "--dapr-namespace", "strict", "--timeout", "1",
+                           "--dapr-chart", part("dapr-chart"), env=SECRETS, code=1)
+        self.assertEqual(told["failed"], ["control plane"])
+        injector = self.get("deployment", "dapr-sidecar-injector", space="strict")
+        env = injector["spec"]["template"]["spec"]["containers"][0]["env"]
+        self.assertIn({"name": "SIDECAR_DROP_ALL_CAPABILITIES", "value": "true"}, env)
+
     def test_a_dry_run_changes_nothing(self):
         self.api.kubectl("create", "namespace", "dry")
         self.set_up("--namespace", "dry", "--dry-run")

@@ -10,6 +10,9 @@ from .report import Failure
 K8S = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CHART = os.path.join(K8S, "helm", "todo-app")
 REPOSITORY = "https://dapr.github.io/helm-charts"
+# What a namespace with the pod security standard "restricted" asks of a sidecar; no other misses it.
+CONTROL_PLANE = ("global.ha.enabled=true", "dapr_sidecar_injector.sidecarDropALLCapabilities=true")
+AGENTS = ("statestore-agent", "mcpserver", "resiliency-agent")
 MANIFESTS = ("config", "kubernetes-secrets", "statestore-postgres", "resiliency", "subscriptions")
 NAMESPACE = "todo-phasev"  # in the files
 ADDRESSES = {"kafka_brokers": f"kafka.{NAMESPACE}.svc.cluster.local:9092",
@@ -47,11 +50,16 @@ class Installer:
             entry["found"] = self._components(broker)
 
     def _components(self, broker):
+        agents = AGENTS if self.arguments.agents else ()
         if self.is_the_charts():
-            return f"are the chart's (dapr.resources): helm upgrade {self.cluster.release}"
-        names = [*MANIFESTS, f"pubsub-{broker}"]
-        self.apply("\n---\n".join(map(self.manifest, names)))
-        return ", ".join(names)
+            told = f"are the chart's (dapr.resources): helm upgrade {self.cluster.release}"
+            names = agents
+        else:
+            names = [*MANIFESTS, f"pubsub-{broker}", *agents]
+            told = ""
+        if names:
+            self.apply("\n---\n".join(map(self.manifest, names)))
+        return "; ".join(filter(None, (told, ", ".join(names))))
 
     def is_the_charts(self):
         """Whether Helm made them, with dapr.resources.create, and so would undo a change."""
@@ -85,7 +93,7 @@ class Installer:
         if self.cluster.get("deployment", "dapr-operator", namespace=space):
             return f"is there, in {space}"
         words = ["upgrade", "--install", "dapr", arguments.dapr_chart, "--version",
-                 arguments.dapr_version, "--create-namespace", "--set", "global.ha.enabled=true"]
+                 arguments.dapr_version, "--create-namespace", "--set", ",".join(CONTROL_PLANE)]
         if arguments.dapr_chart == "dapr":
             words += ["--repo", REPOSITORY]
         words += (["--dry-run=server"] if self.is_dry else
