@@ -162,6 +162,18 @@ static void a_new_rule_is_looked_at_with_the_due_date_that_the_task_has(void **s
     assert_int_equal(f->commits, 1);
 }
 
+/* The last task of a series may be put off beyond the rule's end: it is not asked what the rule is.
+ */
+static void a_due_date_alone_moves_where_it_is_told_to(void **state)
+{
+    struct fake *f = *state;
+    fake_call(f, "update_task", "{\"task_id\":12,\"due_date\":\"2099-01-01T00:00:00Z\"}");
+    assert_int_equal(f->db.op, FAKE_UPDATE);
+    assert_int_equal(f->db.patch.set, DB_FIELD_DUE_DATE);
+    fake_reply_with_task(f, true);
+    assert_int_equal(f->call.end, FAKE_RESULT);
+}
+
 static void a_new_rule_of_a_task_that_is_not_there_is_not_set(void **state)
 {
     struct fake *f = *state;
@@ -522,6 +534,7 @@ int main(void)
         with_fake(complete_task_says_whether_it_was_done_before),
         with_fake(delete_task_answers_the_id),
         with_fake(update_task_sets_only_what_is_given),
+        with_fake(a_due_date_alone_moves_where_it_is_told_to),
         with_fake(a_new_rule_is_looked_at_with_the_due_date_that_the_task_has),
         with_fake(a_new_rule_of_a_task_that_is_not_there_is_not_set),
         with_fake(a_new_rule_of_a_task_without_a_due_date_goes_to_the_update),
