@@ -12,14 +12,15 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-#define US_PER_S        INT64_C(1000000)
-#define DAY_S           INT64_C(86400)
-#define NAME_MAX_BYTES  64
-#define HEADER_SIZE     44
-#define TRANSITIONS_MAX 4096
-#define TYPES_MAX       256
-#define OFFSET_MAX_S    (INT64_C(26) * 3600)
-#define RULE_TIME_MAX_H 167
+#define US_PER_S           INT64_C(1000000)
+#define DAY_S              INT64_C(86400)
+#define NAME_MAX_BYTES     64
+#define HEADER_SIZE        44
+#define TRANSITIONS_MAX    4096
+#define TYPES_MAX          256
+#define OFFSET_MAX_S       (INT64_C(26) * 3600)
+#define POSIX_OFFSET_MAX_S (INT64_C(25) * 3600 - 1)
+#define RULE_TIME_MAX_H    167
 
 /* When summer time begins or ends: a day of the year and a time of that day. */
 struct rule {
@@ -119,28 +120,32 @@ static bool take_rule(struct cursor *c, struct rule *out)
     return take(c, ',') && take_rule_day(c, out) && (!take(c, '/') || take_time(c, &out->time_s));
 }
 
-/* POSIX counts offsets west of UTC. */
+/* What has to be added to UTC; POSIX counts offsets west of it. */
+static bool take_offset(struct cursor *c, int64_t *out)
+{
+    int64_t west;
+    if (!take_time(c, &west) || west > POSIX_OFFSET_MAX_S || west < -POSIX_OFFSET_MAX_S)
+        return false;
+    *out = -west;
+    return true;
+}
+
 static bool parse_footer(struct slice text, struct footer *out)
 {
     struct cursor c = {text.ptr, text.ptr + text.len};
-    int64_t west;
     if (text.len == 0)
         return true;
-    if (!take_name(&c) || !take_time(&c, &west))
+    if (!take_name(&c) || !take_offset(&c, &out->standard_s))
         return false;
     out->is_there = true;
-    out->standard_s = -west;
     if (c.at == c.end)
         return true;
     out->has_summer = true;
     out->summer_s = out->standard_s + 3600;
     if (!take_name(&c))
         return false;
-    if (c.at < c.end && *c.at != ',') {
-        if (!take_time(&c, &west))
-            return false;
-        out->summer_s = -west;
-    }
+    if (c.at < c.end && *c.at != ',' && !take_offset(&c, &out->summer_s))
+        return false;
     return take_rule(&c, &out->start) && take_rule(&c, &out->end) && c.at == c.end;
 }
 

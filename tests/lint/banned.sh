@@ -7,6 +7,7 @@ source "$(dirname "$0")/lib.bash"
 readonly CHANGEABLE='
 base/mem.c:fail_countdown    allocation has no context to carry the injected fault in
 base/mem.c:fail_happened     the same
+tests/fuzz/apps/fuzz_settings.c:made   libFuzzer passes nothing from its start to its runs
 tests/fuzz/tools/fuzz_args.c:made   libFuzzer passes nothing from its start to its runs'
 
 # Prints each line of the sources' code that calls one of the functions.

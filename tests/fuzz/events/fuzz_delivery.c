@@ -2,7 +2,6 @@
  * body; in binary mode header lines come first, an empty line ends them. No consumer is attached,
  * so that what is good is asked for again. */
 #include <assert.h>
-#include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "base/error.h"
 #include "base/http_server.h"
 #include "events/source_http.h"
+#include "wire/peer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -71,17 +71,7 @@ static void write_request(struct buf *out, int how, struct slice rest)
 
 static void talk(struct fixture *f, struct slice request)
 {
-    const struct linger at_once = {.l_onoff = 1};
-    const struct sockaddr_in address = {.sin_family = AF_INET,
-                                        .sin_port = htons(http_server_port(f->server)),
-                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    const void *raw = &address;
-    assert(fd >= 0);
-    int status = connect(fd, raw, sizeof(address));
-    assert(status == 0);
-    status = setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-    assert(status == 0);
+    int fd = peer_connect(http_server_port(f->server));
     ssize_t sent = send(fd, request.ptr, request.len, MSG_NOSIGNAL);
     assert(sent == (ssize_t)request.len); /* less than the kernel's buffer */
     for (int i = 0; i < ROUNDS_MAX && f->received < sizeof(f->start); i++) {

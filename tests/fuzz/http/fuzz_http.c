@@ -4,13 +4,13 @@
  * client, serve another one, and close. */
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/http_server.h"
+#include "wire/peer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -73,23 +73,6 @@ static void answer_later(struct fixture *f)
 
 /* ---- the client's side ---- */
 
-/* Closing resets the connection, so that thousands of them leave nothing behind in the kernel. */
-static int connect_client(const struct fixture *f)
-{
-    const struct linger at_once = {.l_onoff = 1};
-    const struct sockaddr_in address = {.sin_family = AF_INET,
-                                        .sin_port = htons(http_server_port(f->server)),
-                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    const void *raw = &address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert(fd >= 0);
-    int status = connect(fd, raw, sizeof(address));
-    assert(status == 0);
-    status = setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-    assert(status == 0);
-    return fd;
-}
-
 static void receive(struct fixture *f, int fd)
 {
     char bytes[4096];
@@ -123,7 +106,7 @@ static void send_pieces(struct fixture *f, int fd, const char *bytes, size_t len
 static void talk(struct fixture *f, const char *bytes, size_t len, size_t piece)
 {
     f->received = 0;
-    int fd = connect_client(f);
+    int fd = peer_connect(http_server_port(f->server));
     for (int i = 0; i < ROUNDS_MAX && http_server_connections(f->server) == 0; i++)
         turn(f, fd, UV_RUN_ONCE);
     assert(http_server_connections(f->server) == 1);

@@ -111,6 +111,31 @@ static void a_file_that_is_cut_or_damaged_anywhere_is_read_within_its_bounds(voi
     test_free(bytes);
 }
 
+/* The rule for the years after the file's, at its end. */
+static int read_with_rule(const char *rule, struct zone **out)
+{
+    char bytes[ZONE_FILE_MAX + 128];
+    FILE *file = fopen(ZONE_DIRECTORY "/Europe/Berlin", "rbe");
+    assert_non_null(file);
+    size_t len = fread(bytes, 1, ZONE_FILE_MAX, file) - 1;
+    fclose(file);
+    while (bytes[len - 1] != '\n')
+        len--;
+    len += (size_t)snprintf(bytes + len, 128, "%s\n", rule);
+    return zone_read((struct slice){bytes, len}, out, NULL);
+}
+
+static void an_offset_that_no_zone_can_have_is_refused_in_the_rule_too(void **state)
+{
+    (void)state;
+    static const char *const rules[] = {"CET-25", "CET25", "CET-1CEST-36,M3.5.0,M10.5.0/3"};
+    struct zone *z;
+    assert_int_equal(read_with_rule("CET-24:59:59CEST,M3.5.0,M10.5.0/3", &z), 0);
+    zone_free(z);
+    for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++)
+        assert_int_equal(read_with_rule(rules[i], &z), BASE_EINVAL);
+}
+
 static void a_zone_is_opened_or_not_when_memory_ends(void **state)
 {
     (void)state;
@@ -131,6 +156,7 @@ int main(void)
         cmocka_unit_test(the_clock_on_the_wall_is_read_back),
         cmocka_unit_test(what_is_no_zone_is_refused),
         cmocka_unit_test(a_file_that_is_cut_or_damaged_anywhere_is_read_within_its_bounds),
+        cmocka_unit_test(an_offset_that_no_zone_can_have_is_refused_in_the_rule_too),
         cmocka_unit_test(a_zone_is_opened_or_not_when_memory_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
