@@ -107,15 +107,22 @@ void *arena_calloc(struct arena *a, size_t count, size_t size)
     return ptr ? memset(ptr, 0, total) : NULL;
 }
 
+char *arena_join(struct arena *a, struct slice head, struct slice tail)
+{
+    char *text = arena_alloc(a, head.len + tail.len + 1);
+    if (!text)
+        return NULL;
+    if (head.len > 0)
+        memcpy(text, head.ptr, head.len);
+    if (tail.len > 0)
+        memcpy(text + head.len, tail.ptr, tail.len);
+    text[head.len + tail.len] = '\0';
+    return text;
+}
+
 char *arena_copy(struct arena *a, struct slice text)
 {
-    char *copy = arena_alloc(a, text.len + 1);
-    if (!copy)
-        return NULL;
-    if (text.len > 0)
-        memcpy(copy, text.ptr, text.len);
-    copy[text.len] = '\0';
-    return copy;
+    return arena_join(a, text, SLICE_EMPTY);
 }
 
 char *arena_strdup(struct arena *a, const char *text)

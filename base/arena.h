@@ -25,4 +25,5 @@ void *arena_calloc(struct arena *a, size_t count, size_t size);
 /* NUL-terminated copies. NULL as arena_alloc. */
 char *arena_strdup(struct arena *a, const char *text);
 char *arena_copy(struct arena *a, struct slice text);
+char *arena_join(struct arena *a, struct slice head, struct slice tail);
 __attribute__((format(printf, 2, 3))) char *arena_printf(struct arena *a, const char *format, ...);

@@ -13,6 +13,7 @@
 #define MAX_BYTES       ((uint32_t)1 << 20)
 #define REDIRECTS_MAX   5
 #define HEADER_LINE_MAX 16384
+#define EXPECT_FROM     ((size_t)1 << 20) /* from here on curl would wait for 100 Continue */
 
 const struct http_client_options http_client_options_default = {.calls_max = 1024,
                                                                 .connections_per_host = 16};
@@ -26,6 +27,10 @@ struct http_call {
     void *ctx;
     size_t sent_len;
     char sent[]; /* the request's body */
+};
+
+struct http_url {
+    CURLU *parts;
 };
 
 struct http_client {
@@ -152,7 +157,7 @@ static int add_header(struct http_call *call, const struct http_header *header)
 
 static int set_headers(struct http_call *call, const struct http_client_request *req)
 {
-    int status = add_line(call, "Expect:"); /* no wait for 100 Continue */
+    int status = req->body.len >= EXPECT_FROM ? add_line(call, "Expect:") : 0;
     for (size_t i = 0; i < req->header_count && !status; i++)
         status = add_header(call, &req->headers[i]);
     if (!status && curl_easy_setopt(call->transfer.easy, CURLOPT_HTTPHEADER, call->headers))
@@ -189,6 +194,8 @@ static bool set_options(struct http_call *call, const struct http_client_request
     const struct http_client_options *o = &call->client->options;
     CURL *easy = call->transfer.easy;
     return curl_easy_setopt(easy, CURLOPT_URL, req->url) == CURLE_OK &&
+           (!req->parsed_url ||
+            curl_easy_setopt(easy, CURLOPT_CURLU, req->parsed_url->parts) == CURLE_OK) &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_curl_body) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, call) == CURLE_OK &&
            (!o->user_agent ||
@@ -234,6 +241,31 @@ int http_client_start(struct http_client *c, const struct http_client_request *r
     if (out)
         *out = call;
     return 0;
+}
+
+/* ---- URLs ---- */
+
+int http_url_new(const char *text, struct http_url **out)
+{
+    struct http_url *url = mem_calloc(1, sizeof(*url));
+    if (!url)
+        return BASE_ENOMEM;
+    url->parts = curl_url();
+    CURLUcode code =
+        url->parts ? curl_url_set(url->parts, CURLUPART_URL, text, 0) : CURLUE_OUT_OF_MEMORY;
+    if (code != CURLUE_OK) {
+        http_url_free(url);
+        return code == CURLUE_OUT_OF_MEMORY ? BASE_ENOMEM : BASE_EINVAL;
+    }
+    *out = url;
+    return 0;
+}
+
+void http_url_free(struct http_url *url)
+{
+    if (url)
+        curl_url_cleanup(url->parts);
+    mem_free(url);
 }
 
 struct slice http_client_header(const struct http_client_response *res, const char *name)

@@ -18,6 +18,7 @@
 struct error;
 struct http_call;
 struct http_client;
+struct http_url;
 struct http_header; /* base/http_server.h */
 
 struct http_client_options {
@@ -31,6 +32,7 @@ extern const struct http_client_options http_client_options_default;
 struct http_client_request {
     const char *method; /* "GET", "POST" … */
     const char *url;
+    const struct http_url *parsed_url; /* the same, taken apart; NULL: for this call alone */
     const struct http_header *headers;
     size_t header_count;
     struct slice body;
@@ -59,9 +61,14 @@ typedef void (*http_client_closed_fn)(void *ctx);
 __attribute__((warn_unused_result)) int http_client_new(uv_loop_t *loop,
                                                         const struct http_client_options *options,
                                                         struct http_client **out);
-/* Copies the request. 0, or BASE_ELIMIT (calls_max), BASE_EINVAL (a header with a line break),
- * BASE_ECLOSED, BASE_ENOMEM; on failure `fn` is not called. *out (may be NULL) is for
- * http_client_cancel and valid until `fn` is called. */
+/* For a URL that many calls go to, so that it is taken apart once and not for each of them. 0 and
+ * *out, BASE_EINVAL (malformed) or BASE_ENOMEM. */
+__attribute__((warn_unused_result)) int http_url_new(const char *text, struct http_url **out);
+/* NULL is fine. Not before the calls that have it have ended. */
+void http_url_free(struct http_url *url);
+/* Copies the request but its `parsed_url`, which must live until `fn` is called. 0, or BASE_ELIMIT
+ * (calls_max), BASE_EINVAL (a header with a line break), BASE_ECLOSED, BASE_ENOMEM; on failure `fn`
+ * is not called. *out (may be NULL) is for http_client_cancel and valid until `fn` is called. */
 __attribute__((warn_unused_result)) int
 http_client_start(struct http_client *c, const struct http_client_request *req, http_client_fn fn,
                   void *ctx, struct http_call **out, struct error *err);

@@ -259,10 +259,12 @@ static void fetch_done(struct db_call *call, int status, const struct db_result 
 static int print_lanes(struct buf out[3], const struct db_outbox_lane *lanes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        const char *before = i ? "," : "{";
-        buf_printf(&out[0], "%s%.*s", before, (int)lanes[i].topic.len, lanes[i].topic.ptr);
-        buf_printf(&out[1], "%s%lld", before, (long long)lanes[i].floor);
-        buf_printf(&out[2], "%s%d", before, lanes[i].room);
+        const char before = i ? ',' : '{';
+        for (int k = 0; k < 3; k++)
+            buf_append_char(&out[k], before);
+        buf_append_slice(&out[0], lanes[i].topic);
+        buf_append_i64(&out[1], lanes[i].floor);
+        buf_append_i64(&out[2], lanes[i].room);
     }
     int status = 0;
     for (int i = 0; i < 3; i++) {

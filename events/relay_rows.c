@@ -107,11 +107,10 @@ static int write_event(struct maker *maker, const struct db_outbox_row *row,
     clock_format_rfc3339(row->created_at, time);
     const struct cloudevent event = {
         .id = arena_copy(a, row->id),
-        .source = row->source.len > 0
-                      ? arena_printf(a, "/todo/%.*s", (int)row->source.len, row->source.ptr)
-                      : "/todo/mcp-server",
+        .source = row->source.len > 0 ? arena_join(a, SLICE_LIT("/todo/"), row->source)
+                                      : "/todo/mcp-server",
         .type = arena_copy(a, row->type),
-        .subject = arena_printf(a, "task/%.*s", (int)row->key.len, row->key.ptr),
+        .subject = arena_join(a, SLICE_LIT("task/"), row->key),
         .time = time,
         .traceparent = *traceparent ? traceparent : NULL,
         .partitionkey = arena_copy(a, row->key),

@@ -26,6 +26,7 @@
 
 struct subscriber {
     const char *topic, *url; /* in direct->text */
+    struct http_url *parsed; /* owned; NULL where it is malformed, which each post tells */
 };
 
 struct direct;
@@ -92,7 +93,7 @@ static int read_entry(char *entry, struct subscriber *out, struct error *err)
         return error_set(err, BASE_EINVAL, "EVENT_SUBSCRIBERS",
                          "EVENT_SUBSCRIBERS has the entry \"%.80s\"; expected topic=url", entry);
     *equals = '\0';
-    *out = (struct subscriber){entry, equals + 1};
+    *out = (struct subscriber){.topic = entry, .url = equals + 1};
     if (!is_topic(entry))
         return error_set(err, BASE_EINVAL, "EVENT_SUBSCRIBERS",
                          "EVENT_SUBSCRIBERS names the topic \"%.60s\"; there are task-events, "
@@ -232,7 +233,7 @@ static struct slice printable(struct slice text, char out[REASON_SIZE])
     return (struct slice){out, len};
 }
 
-static int post(struct publish *p, struct post *post, const char *url,
+static int post(struct publish *p, struct post *post, const struct subscriber *to,
                 const struct transport_entry *entry)
 {
     const struct direct *d = p->direct;
@@ -256,7 +257,8 @@ static int post(struct publish *p, struct post *post, const char *url,
                    (struct slice){attempts, (size_t)len});
     }
     const struct http_client_request req = {.method = "POST",
-                                            .url = url,
+                                            .url = to->url,
+                                            .parsed_url = to->parsed,
                                             .headers = headers,
                                             .header_count = count,
                                             .body = entry->event,
@@ -296,7 +298,7 @@ static void post_all(struct publish *p, const char *topic, const struct transpor
             continue;
         for (size_t entry = 0; entry < p->count; entry++, next++) {
             *next = (struct post){p, entry};
-            if (post(p, next, d->subscribers[i].url, &entries[entry]))
+            if (post(p, next, &d->subscribers[i], &entries[entry]))
                 worsen(&p->results[entry], TRANSPORT_UNAVAILABLE, "no request could be started");
             else
                 p->pending++;
@@ -329,6 +331,8 @@ static int direct_publish(struct transport *t, const char *topic,
 
 static void free_direct(struct direct *d)
 {
+    for (size_t i = 0; i < d->subscriber_count; i++)
+        http_url_free(d->subscribers[i].parsed);
     mem_free(d->text);
     mem_free(d);
 }
@@ -358,6 +362,15 @@ static void direct_close(struct transport *t, transport_closed_fn closed, void *
     http_client_close(d->client, on_client_closed, d);
 }
 
+/* 0, or BASE_ENOMEM. */
+static int parse_urls(struct direct *d)
+{
+    int status = 0;
+    for (size_t i = 0; i < d->subscriber_count && status != BASE_ENOMEM; i++)
+        status = http_url_new(d->subscribers[i].url, &d->subscribers[i].parsed);
+    return status == BASE_ENOMEM ? status : 0;
+}
+
 int transport_direct_new(uv_loop_t *loop, const struct transport_direct_options *options,
                          struct transport **out, struct error *err)
 {
@@ -377,7 +390,8 @@ int transport_direct_new(uv_loop_t *loop, const struct transport_direct_options 
         status = error_set(err, BASE_ENOMEM, NULL, "out of memory");
     if (!status)
         status = read_subscribers(d->text, d->subscribers, &d->subscriber_count, err);
-    if (!status && http_client_new(loop, &http_client_options_default, &d->client))
+    if (!status &&
+        (parse_urls(d) || http_client_new(loop, &http_client_options_default, &d->client)))
         status = error_set(err, BASE_ENOMEM, NULL, "out of memory");
     if (status) {
         free_direct(d);

@@ -89,6 +89,8 @@ static void copies_end_with_nul(void **state)
     assert_string_equal(arena_strdup(&a, "text"), "text");
     assert_string_equal(arena_copy(&a, (struct slice){"text", 2}), "te");
     assert_string_equal(arena_copy(&a, SLICE_EMPTY), "");
+    assert_string_equal(arena_join(&a, SLICE_LIT("task/"), (struct slice){"71", 1}), "task/7");
+    assert_string_equal(arena_join(&a, SLICE_EMPTY, SLICE_EMPTY), "");
     assert_string_equal(arena_printf(&a, "%s-%d", "a", 7), "a-7");
     arena_deinit(&a);
 }

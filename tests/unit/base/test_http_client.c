@@ -295,6 +295,21 @@ static int unused_port(void)
     return ntohs(address.sin_port);
 }
 
+static void a_url_taken_apart_serves_many_calls(void **state)
+{
+    struct fixture *f = *state;
+    struct http_client_request req = {.method = "GET", .url = url_of(f, "/moved")};
+    struct http_url *url = NULL;
+    assert_int_equal(http_url_new(req.url, &url), 0);
+    req.parsed_url = url;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(get(f, req)->http_status, 302);
+    req.follows_redirects = true;
+    assert_int_equal(get(f, req)->http_status, 201);
+    http_url_free(url);
+    assert_int_equal(http_url_new("http://127.0.0.1:99999/", &url), BASE_EINVAL);
+}
+
 static void each_failure_has_its_own_code(void **state)
 {
     struct fixture *f = *state;
@@ -389,6 +404,7 @@ int main(void)
         TEST(a_server_that_does_not_answer_is_given_up),
         TEST(a_cancelled_call_is_told_later_and_once),
         TEST(closing_cancels_what_is_in_flight),
+        TEST(a_url_taken_apart_serves_many_calls),
         TEST(each_failure_has_its_own_code),
         TEST(a_header_with_a_line_break_is_refused),
         TEST(calls_past_the_limit_are_refused),
