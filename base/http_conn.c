@@ -291,6 +291,7 @@ static int on_message_complete(llhttp_t *parser)
     if (!req->is_keep_alive || parser->upgrade)
         c->is_read_done = true;
     req->is_handed = true;
+    c->has_asked = true;
     c->server->on_request(c->server->ctx, req);
     if (c->is_closing)
         return HPE_USER;
@@ -483,6 +484,18 @@ static void refuse_crowd(struct http_conn *c)
     http_conn_close(c);
 }
 
+/* Whoever only connects makes room for others: the connection before `newest` that has waited
+ * longest for its first request. */
+static struct http_conn *find_silent(struct http_conn *newest)
+{
+    struct http_conn *oldest = NULL;
+    for (struct http_conn *c = newest->next; c; c = c->next) {
+        if (!c->has_asked && c->in_flight == 0)
+            oldest = c;
+    }
+    return oldest;
+}
+
 bool http_conn_accept(struct http_server *s, uv_stream_t *listener)
 {
     struct http_conn *c = mem_calloc(1, sizeof(*c));
@@ -506,6 +519,9 @@ bool http_conn_accept(struct http_server *s, uv_stream_t *listener)
         http_conn_close(c);
         return true;
     }
+    struct http_conn *silent = s->conn_count > s->limits.connections ? find_silent(c) : NULL;
+    if (silent)
+        http_conn_close(silent);
     if (s->conn_count > s->limits.connections) {
         refuse_crowd(c);
         return true;

@@ -80,6 +80,7 @@ struct http_conn {
     char peer[46];
     bool is_loopback;
     bool is_writing;
+    bool has_asked;    /* a whole request of it was read */
     bool is_corked;    /* inside the parser: answers gather */
     bool is_paused;    /* too many requests in flight or bytes unsent */
     bool is_read_done; /* no further request will be read */

@@ -256,6 +256,33 @@ static void a_connection_past_the_limit_is_told_to_come_again(void **state)
     client_close(&held[1]);
 }
 
+static void connections_that_only_wait_make_room(void **state)
+{
+    struct fixture *f = *state;
+    struct client busy, silent[2], c;
+    f->limits.connections = 3;
+    fixture_start(f);
+    client_open(&busy, f);
+    client_send_text(&busy, GET("/now"));
+    client_expect(&busy, 200, "now");
+    client_open(&silent[0], f);
+    client_send_text(&silent[0], "GET /now HTTP/1.1\r\n"); /* half of one is none */
+    fixture_wait(f, http_server_connections(f->server) == 2);
+    client_open(&silent[1], f);
+    fixture_wait(f, http_server_connections(f->server) == 3);
+    client_open(&c, f);
+    client_send_text(&c, GET("/now"));
+    client_expect(&c, 200, "now");
+    client_expect_end(&silent[0]); /* the older one */
+    client_expect_nothing(&silent[1]);
+    client_send_text(&busy, GET("/now"));
+    client_expect(&busy, 200, "now");
+    client_close(&silent[0]);
+    client_close(&silent[1]);
+    client_close(&c);
+    client_close(&busy);
+}
+
 static void no_more_requests_are_read_than_may_be_in_flight(void **state)
 {
     struct fixture *f = *state;
@@ -334,6 +361,7 @@ int main(void)
         with_fixture(a_body_has_a_limit),
         with_fixture(a_refusal_reaches_a_client_that_is_still_sending),
         with_fixture(a_connection_past_the_limit_is_told_to_come_again),
+        with_fixture(connections_that_only_wait_make_room),
         with_fixture(no_more_requests_are_read_than_may_be_in_flight),
         with_fixture(a_slow_request_is_told_so),
         with_fixture(an_idle_connection_is_closed_without_a_word),
