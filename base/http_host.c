@@ -1,6 +1,7 @@
 #include "base/http_host.h"
 
 #include <string.h>
+#include <uv.h>
 
 struct slice http_host_name(struct slice authority)
 {
@@ -23,4 +24,19 @@ bool http_host_is_loopback(struct slice authority)
             return true;
     }
     return false;
+}
+
+bool http_host_is_fixed(struct slice authority)
+{
+    char text[64] = "";
+    unsigned char address[16];
+    struct slice host = http_host_name(authority);
+    bool is_v6 = host.len > 1 && host.ptr[0] == '[';
+    if (is_v6)
+        host = (struct slice){host.ptr + 1, host.len - 2};
+    if (host.len >= sizeof(text))
+        return false;
+    memcpy(text, host.ptr, host.len);
+    return http_host_is_loopback(authority) ||
+           uv_inet_pton(is_v6 ? AF_INET6 : AF_INET, text, address) == 0;
 }

@@ -9,3 +9,5 @@
 struct slice http_host_name(struct slice authority);
 /* localhost, 127.0.0.1 or [::1], with any port or none. */
 bool http_host_is_loopback(struct slice authority);
+/* What no page can make resolve to another machine: as above, or a numeric address. */
+bool http_host_is_fixed(struct slice authority);

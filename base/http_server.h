@@ -21,8 +21,8 @@
  * Thread: loop thread only.
  * Answers by itself: 400 malformed, 408 slow request (headers or body), 413 body too large,
  *         414 target too long, 417 unknown expectation, 431 header too large, 501 unknown transfer
- *         coding, 503 + close when the connection limit is reached, unless one that has not asked yet
- *         can be closed in its place, 505 other HTTP version.
+ *         coding, 503 + close when the connection limit is reached (the one that has waited
+ *         longest without a request is closed in its place), 505 other HTTP version.
  *         Missing or repeated Host (RFC 9112 section 3.2), Transfer-Encoding together with
  *         Content-Length, obs-fold, bare CR/LF: 400 and close (request smuggling). */
 #include <stdbool.h>

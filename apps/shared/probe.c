@@ -1,6 +1,7 @@
 #include "shared/probe.h"
 
 #include "base/buf.h"
+#include "base/http_host.h"
 #include "base/http_server.h"
 #include "base/metrics.h"
 
@@ -20,9 +21,22 @@ void probe_answer(struct http_request *req, int status, struct slice json)
     answer(req, status, "application/json", json);
 }
 
+/* A page in a browser of this machine, by a name of its own that resolves here (DNS rebinding). */
+static bool is_of_page(const struct http_request *req)
+{
+    struct slice host = http_request_header(req, "Host");
+    return http_request_is_loopback(req) && host.ptr && !http_host_is_fixed(host);
+}
+
 void probe_answer_metrics(struct http_request *req, const struct metrics *m)
 {
     struct buf b;
+    if (is_of_page(req)) {
+        probe_answer(
+            req, 403,
+            SLICE_LIT("{\"error\":\"from this machine ask at localhost or at an address\"}\n"));
+        return;
+    }
     buf_init(&b, METRICS_BYTES_MAX);
     metrics_write(m, &b);
     if (buf_status(&b))

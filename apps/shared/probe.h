@@ -6,5 +6,5 @@ struct http_request;
 struct metrics;
 
 void probe_answer(struct http_request *req, int status, struct slice json);
-/* GET /metrics. */
+/* GET /metrics; from this machine at localhost or a numeric address only. */
 void probe_answer_metrics(struct http_request *req, const struct metrics *m);

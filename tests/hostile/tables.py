@@ -171,6 +171,8 @@ RAW = {
     "other path": (post(rpc(), path="/nothing"), 404),
     "path that climbs": (post(rpc(), path="/mcp/../../etc/passwd"), 404),
     "encoded path": (post(rpc(), path="/%6dcp"), 404),
+    "metrics by a name of rebinding": (post(b"", method="GET", path="/metrics",
+                                            Host="evil.example"), 403),
     "PUT": (post(rpc(), method="PUT"), 405),
     "PATCH": (post(rpc(), method="PATCH"), 405),
     "GET without a session": (post(b"", method="GET"), (400, 405)),

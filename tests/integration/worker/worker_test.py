@@ -266,6 +266,13 @@ class WorkerTest(unittest.TestCase):
         self.assertEqual(worker.post(event()), 200)  # from ::ffff:127.0.0.1
         worker.stop()
 
+    def test_a_page_of_another_name_reads_no_metrics(self):
+        worker = self.worker()
+        for host, status in (("evil.example", 403), ("127.0.0.1.evil.example", 403),
+                             ("localhost", 200), ("10.0.0.7:8000", 200)):
+            self.assertEqual(worker.exchange("GET", "/metrics", headers={"Host": host})[0], status)
+        worker.stop()
+
     def test_the_text_of_its_metrics_has_its_type(self):
         worker = self.worker()
         _, headers, body = worker.exchange("GET", "/metrics")
