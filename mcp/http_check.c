@@ -27,7 +27,9 @@ static struct slice trim(struct slice s)
 /* Takes what stands before `mark` off the front of `rest`. */
 static struct slice take_until(struct slice *rest, char mark)
 {
-    const char *end = rest->len ? memchr(rest->ptr, mark, rest->len) : NULL;
+    if (rest->len == 0)
+        return *rest; /* of a header that is not there */
+    const char *end = memchr(rest->ptr, mark, rest->len);
     struct slice head = {rest->ptr, end ? (size_t)(end - rest->ptr) : rest->len};
     *rest = drop(*rest, head.len + (end ? 1 : 0));
     return head;
