@@ -41,10 +41,15 @@ class FailNth:
         """Calls of this kind since the order was given."""
         return LAYOUT.unpack_from(self.orders, 0)[1]
 
+    @property
+    def failed(self):
+        """Of them, those that failed."""
+        return LAYOUT.unpack_from(self.orders, 0)[2]
+
     def end(self):
         """How many calls failed; from now on none does."""
         struct.pack_into("<I", self.orders, KIND_AT, NOTHING)
-        return LAYOUT.unpack_from(self.orders, 0)[2]
+        return self.failed
 
     def close(self):
         self.orders.close()
