@@ -82,6 +82,8 @@ class Counter:
     def __init__(self, keep):
         self.keep = keep
         self.counts = {}
+        if keep:
+            os.makedirs(keep, exist_ok=True)
 
     def counted(self, callgrind, pid, name, count, work):
         """`work` once, as `count` calls."""
