@@ -364,6 +364,13 @@ static void end_unit(struct db_conn *c)
     pool_unit_done(c->pool, u);
 }
 
+/* An answer that libpq could not take, as without memory, it replaces by an error of its own: what
+ * became of the statement is not known then, and a write must not be taken for refused. */
+static bool is_of_server(const PGresult *res)
+{
+    return PQresultStatus(res) != PGRES_FATAL_ERROR || PQresultErrorField(res, PG_DIAG_SQLSTATE);
+}
+
 /* False when libpq has no more for now. */
 static bool step_result(struct db_conn *c)
 {
@@ -376,6 +383,9 @@ static bool step_result(struct db_conn *c)
     } else if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
         PQclear(res);
         end_unit(c);
+    } else if (!is_of_server(res)) {
+        PQclear(res);
+        conn_fail(c, "an answer could not be taken");
     } else {
         take_result(c, u, res);
     }
