@@ -92,59 +92,51 @@ void params_ids(struct db_args *a, const int64_t *ids, int count)
 
 /* ---- the call ---- */
 
-/* What a constraint of the schema that this program knows means, where a statement leaves the
- * question to it. */
-static bool outcome_of_constraint(const char *constraint, enum db_outcome *out)
-{
-    static const struct {
-        const char *constraint;
-        enum db_outcome outcome;
-    } table[] = {
-        {"tasks_category_fkey", DB_CATEGORY_NOT_FOUND},
-        {"task_tags_tag_fkey", DB_TAG_NOT_FOUND},
-        {"task_tags_task_fkey", DB_NOT_FOUND},
-        {"tasks_recurrence_check", DB_NO_DUE_DATE},
-        {"categories_name_key", DB_NAME_TAKEN},
-        {"tags_name_key", DB_NAME_TAKEN},
-        {"users_category_count_check", DB_LIMIT_EXCEEDED},
-        {"users_tag_count_check", DB_LIMIT_EXCEEDED},
-    };
-    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-        if (strcmp(constraint, table[i].constraint) == 0) {
-            *out = table[i].outcome;
-            return true;
-        }
-    }
-    return false;
-}
+/* What a broken constraint means that this program knows; any other is one of a newer schema, or a
+ * mistake, and is broken by each repeat as well. */
+struct constraint {
+    const char *name;
+    bool is_race;            /* two changes that meet run into it */
+    enum db_outcome outcome; /* where a statement leaves the question to it; DB_OK: none does */
+};
 
-/* Two changes that meet run into these. Any other constraint is broken by each repeat as well: it
- * is one of a newer schema, or a mistake. */
-static bool is_race(const struct error *err)
+static const struct constraint constraints[] = {
+    {"tasks_user_fkey", true, DB_OK},
+    {"tasks_category_fkey", true, DB_CATEGORY_NOT_FOUND},
+    {"tasks_recurrence_check", false, DB_NO_DUE_DATE},
+    {"tasks_series_key", true, DB_OK},
+    {"task_tags_pkey", true, DB_OK},
+    {"task_tags_tag_fkey", true, DB_TAG_NOT_FOUND},
+    {"task_tags_task_fkey", true, DB_NOT_FOUND},
+    {"reminders_pkey", true, DB_OK},
+    {"reminders_task_fkey", true, DB_OK},
+    {"idempotency_keys_pkey", true, DB_OK},
+    {"idempotency_keys_task_fkey", true, DB_OK},
+    {"categories_name_key", false, DB_NAME_TAKEN},
+    {"categories_user_id_fkey", true, DB_OK},
+    {"tags_name_key", false, DB_NAME_TAKEN},
+    {"tags_user_id_fkey", true, DB_OK},
+    {"users_category_count_check", false, DB_LIMIT_EXCEEDED},
+    {"users_tag_count_check", false, DB_LIMIT_EXCEEDED},
+};
+
+/* NULL: it was no constraint, or is none of those. */
+static const struct constraint *find_constraint(int status, const struct error *err)
 {
-    static const char *const constraints[] = {
-        "tasks_user_fkey",    "tasks_category_fkey",     "task_tags_task_fkey",
-        "task_tags_tag_fkey", "reminders_task_fkey",     "idempotency_keys_task_fkey",
-        "tags_user_id_fkey",  "categories_user_id_fkey", "task_tags_pkey",
-        "reminders_pkey",     "idempotency_keys_pkey",   "tasks_series_key",
-    };
+    if ((status != DB_ECONSTRAINT && status != DB_EUNIQUE) || !err)
+        return NULL;
     for (size_t i = 0; i < sizeof(constraints) / sizeof(*constraints); i++) {
-        if (strcmp(err->field, constraints[i]) == 0)
-            return true;
+        if (strcmp(err->field, constraints[i].name) == 0)
+            return &constraints[i];
     }
-    return false;
-}
-
-static bool is_of_constraint(int status, const struct error *err)
-{
-    return (status == DB_ECONSTRAINT || status == DB_EUNIQUE) && err;
+    return NULL;
 }
 
 static bool wants_again(const struct db_call *call, int status, const struct db_result *res,
-                        const struct error *err)
+                        const struct constraint *broken)
 {
     if (status)
-        return call->retries_constraint && is_of_constraint(status, err) && is_race(err);
+        return call->retries_constraint && broken && broken->is_race;
     return call->stmt->is_write && db_result_rows(res) > 0 &&
            db_result_int(res, 0, 0) == CALL_AGAIN;
 }
@@ -158,8 +150,8 @@ static void on_result(void *ctx, int status, const struct db_result *res, const 
 {
     struct db_call *call = ctx;
     struct error again;
-    enum db_outcome outcome;
-    if (wants_again(call, status, res, err)) {
+    const struct constraint *broken = find_constraint(status, err);
+    if (wants_again(call, status, res, broken)) {
         if (++call->tries < CALL_TRIES_MAX)
             status =
                 db_pool_submit(call->pool, call->stmt, call->params, on_result, call, NULL, &again);
@@ -169,8 +161,7 @@ static void on_result(void *ctx, int status, const struct db_result *res, const 
             return;
         res = NULL;
         err = &again;
-    } else if (is_of_constraint(status, err) && is_race(err) &&
-               !outcome_of_constraint(err->field, &outcome)) {
+    } else if (broken && broken->is_race && broken->outcome == DB_OK) {
         status = set_concurrent(&again);
         err = &again;
     }
@@ -214,5 +205,9 @@ int call_submit(const struct db_call *call, const struct db_args *args, db_op_id
 
 bool call_outcome_of_error(int status, const struct error *err, enum db_outcome *out)
 {
-    return is_of_constraint(status, err) && outcome_of_constraint(err->field, out);
+    const struct constraint *broken = find_constraint(status, err);
+    if (!broken || broken->outcome == DB_OK)
+        return false;
+    *out = broken->outcome;
+    return true;
 }

@@ -56,16 +56,20 @@ static bool is_plain_url(const char *url)
     return strlen(url) < URL_MAX / 2;
 }
 
+static bool is_https(const char *url)
+{
+    return strncmp(url, "https://", 8) == 0;
+}
+
 int auth_check_url(const char *url, const char *field, struct error *err)
 {
-    bool is_https = strncmp(url, "https://", 8) == 0;
     if (!is_plain_url(url))
         return error_set(err, BASE_EINVAL, field, "%s is no URL without a fragment", field);
-    if (!is_https && !is_loopback_url(url))
+    if (!is_https(url) && !is_loopback_url(url))
         return error_set(err, BASE_EINVAL, field,
                          "%s must begin with https:// (http:// only for a loopback host)", field);
     size_t origin_len = auth_origin_len(url);
-    if ((is_https && origin_len == 8) || memchr(url, '@', origin_len))
+    if ((is_https(url) && origin_len == 8) || memchr(url, '@', origin_len))
         return error_set(err, BASE_EINVAL, field, "%s needs a host and must not name a user",
                          field);
     return 0;
@@ -74,7 +78,7 @@ int auth_check_url(const char *url, const char *field, struct error *err)
 int auth_check_keys_url(const char *issuer, const char *url, struct error *err)
 {
     int status = auth_check_url(url, "jwks_uri", err);
-    if (!status && strncmp(issuer, "https://", 8) == 0 && strncmp(url, "https://", 8) != 0)
+    if (!status && is_https(issuer) && !is_https(url))
         return error_set(err, BASE_EINVAL, "jwks_uri",
                          "jwks_uri must begin with https:// as the issuer does");
     return status;
