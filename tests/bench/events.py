@@ -24,7 +24,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
-import tables  # noqa: E402
+import tabular  # noqa: E402
 import todo_server  # noqa: E402
 from event_rig import FILL, INSERT, EventRig, together, tool_call  # noqa: E402
 from goals import AT_LEAST, AT_MOST, number, verdict  # noqa: E402
@@ -255,10 +255,10 @@ def main():
     for name in options.transport or WHO:
         figures["transports"][name] = Transport(name, options).measure().figures()
         for table in rows_of({name: figures["transports"][name]}):
-            print(tables.plain(*table), flush=True)
+            print(tabular.plain(*table), flush=True)
     figures["load_after"] = os.getloadavg()[0]
     if options.report:
-        tables.write(options.report, rows_of(figures["transports"]))
+        tabular.write(options.report, rows_of(figures["transports"]))
     print(json.dumps(figures))
 
 

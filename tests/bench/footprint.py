@@ -23,7 +23,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 import extra  # noqa: E402
 import load  # noqa: E402
-import tables  # noqa: E402
+import tabular  # noqa: E402
 from event_rig import EventRig, together, tool_call  # noqa: E402
 from goals import AT_MOST, number, verdict  # noqa: E402
 from instructions import RECORD, Connection  # noqa: E402
@@ -242,9 +242,9 @@ def main():
     footprint.dapr()
     report = tables_of(footprint.programs, footprint.work, record)
     for table in report:
-        print(tables.plain(*table))
+        print(tabular.plain(*table))
     if options.report:
-        tables.write(options.report, report)
+        tabular.write(options.report, report)
     print(json.dumps({"load_before": before, "load_after": os.getloadavg()[0],
                       "programs": footprint.programs, "work": footprint.work}))
 

@@ -3,15 +3,8 @@
 import os
 
 import goals
+import tabular
 from world import MIDDLE
-
-
-def row(cells):
-    return f"| {' | '.join(cells)} |\n"
-
-
-def table(heads, rows):
-    return row(heads) + row(["---"] * len(heads)) + "".join(map(row, rows)) + "\n"
 
 
 def cells(found, names, text):
@@ -41,7 +34,7 @@ def of_size(size, found, names):
     for title, say in (("Calls a second (× by which todo-mcp makes more)", rate),
                        ("p50 / p99, ms", latency),
                        ("CPU time a call, µs: load generator, server and database", cpu)):
-        text += f"{title}:\n\n{table(heads, cells(found, present, say))}"
+        text += f"{title}:\n\n{tabular.markdown(heads, cells(found, present, say))}\n\n"
     return text
 
 
@@ -51,7 +44,7 @@ def of_goals(figures):
             for key, label, way, floor, goal, unit in goals.GOALS if key in figures]
     return ("### Against the goals\n\n"
             f"Throughput and latency with {MIDDLE:,} tasks.\n\n"
-            + table(["figure", "floor", "goal", "got", ""], rows))
+            + tabular.markdown(["figure", "floor", "goal", "got", ""], rows) + "\n\n")
 
 
 def markdown(figures, found, names, notes):

@@ -8,11 +8,7 @@ import time
 from collections import defaultdict
 
 from rig import TRANSPORTS
-
-
-def table(head, rows):
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+from tabular import markdown
 
 
 def add_options(parser):
@@ -65,19 +61,19 @@ class Report:
                ("All held." if not self.failure else "**Something did not hold**, see the end.")
 
     def _tables(self):
-        yield table(["fault", "times", "recovery s, median", "max", "the longest was after",
-                     "calls made again"],
-                    self._kinds())
+        yield markdown(["fault", "times", "recovery s, median", "max", "the longest was after",
+                        "calls made again"],
+                       self._kinds())
 
     def _sections(self):
         yield self._headline()
         yield from self._tables()
         if self.figures:
-            yield table(["figure", ""], self.figures.items())
+            yield markdown(["figure", ""], self.figures.items())
         if self.footprints:
             head = ["program", *next(iter(self.footprints.values()))]
-            yield table(head, [[name, *found.values()]
-                               for name, found in self.footprints.items()])
+            yield markdown(head, [[name, *found.values()]
+                                  for name, found in self.footprints.items()])
         if self.failure:
             yield f"```text\n{self.failure}\n```"
 

@@ -10,12 +10,13 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), HERE]
-from campaign_report import Report, add_options, table  # noqa: E402
+from campaign_report import Report, add_options  # noqa: E402
 from footprint import Footprints  # noqa: E402
 from soak_judge import Judge, quarters, slopes_h  # noqa: E402
 from soak_load import SoakLoad  # noqa: E402
 from soak_rig import SoakRig  # noqa: E402
 from stack.alone import alone  # noqa: E402
+from tabular import markdown  # noqa: E402
 from verdict import Verdict  # noqa: E402
 from workers_verdict import WorkersVerdict, percentile  # noqa: E402
 
@@ -223,7 +224,7 @@ class Soak:
             if self.options.minutes >= JUDGED_MINUTES:
                 judge.memory(life.name, kib)
                 judge.descriptors(life.name, fds)
-        self.report.tables.append(table(
+        self.report.tables.append(markdown(
             ["program", "MiB, first quarter", "last", "KiB/h", "first half", "second half",
              "limit", "descriptors, first quarter", "last", "an hour"], rows))
         if {life.name for life in lives} != {program.name for program in self.rig.programs} \
@@ -247,7 +248,7 @@ class Soak:
                          f"{max(v for _, v in warm):.{digits}f}"))
             judge.size(name, warm, 16 if "MiB" in name else 20 * rate)
         judge.most("unpublished", watch.series["unpublished"], 60 * rate)
-        self.report.tables.append(table(["", "first quarter", "last quarter", "max"], rows))
+        self.report.tables.append(markdown(["", "first quarter", "last quarter", "max"], rows))
 
     def _check_load(self, judge, load, watch):
         answered = sum(at - watch.began < watch.seconds for at, _ in load.times()) / watch.seconds

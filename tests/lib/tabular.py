@@ -8,10 +8,11 @@ def plain(heading, rows):
 
 
 def markdown(heading, rows):
-    return "".join(f"| {' | '.join(line)} |\n" for line in (heading, ["---"] * len(heading), *rows))
+    return "\n".join(f"| {' | '.join(map(str, line))} |"
+                     for line in (heading, ["---"] * len(heading), *rows))
 
 
 def write(path, tables):
     """`tables`: (heading, rows) each."""
     with open(path, "w", encoding="utf-8") as f:
-        f.write("\n".join(markdown(*table) for table in tables))
+        f.write("\n\n".join(markdown(*table) for table in tables) + "\n")
