@@ -113,6 +113,7 @@ class MigrationRig:
     """A ./todo stack of our own, with our programs, two todo-mcp among them, and the recorder."""
 
     deliveries, recorded_topics = Rig.deliveries, tuple(ROUTES)
+    outbox, inbox = Rig.outbox, Rig.inbox
 
     def __init__(self):
         self.state = tempfile.TemporaryDirectory(prefix="todo-migration-")
